@@ -1,0 +1,141 @@
+"""`python -m bot run | sandbox | demo | sync | doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import discord
+
+from bot.app import App, HomeInUse
+from bot.config import Config
+from data.database import DatabaseTooNew
+
+DEFAULT_PORT = 8642
+LOG_BYTES = 5 * 2**20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status says whether it went well."""
+    options = _parser().parse_args(arguments)
+    config = Config()
+    try:
+        return asyncio.run(_until_stopped(_command(options, config)))
+    except KeyboardInterrupt:
+        return 130
+    except (HomeInUse, DatabaseTooNew) as error:
+        print(error, file=sys.stderr)
+    except discord.LoginFailure:
+        print(
+            "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
+            file=sys.stderr,
+        )
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot", description="Likeness, a Discord bot.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (
+        ("run", "serve Discord; without DISCORD_TOKEN, the sandbox"),
+        ("sandbox", "serve a simulated Discord as a web page on this machine"),
+    ):
+        command = commands.add_parser(name, help=about)
+        port = int(os.environ.get("LIKENESS_PORT", DEFAULT_PORT))
+        command.add_argument(
+            "--port", type=int, default=port, help=f"first port of the page ({port}); 0: any"
+        )
+    demo = commands.add_parser("demo", help="train and imagine in the sandbox by script, and report")
+    demo.add_argument(
+        "--out", type=Path, default=Path("out/demo"), help="folder of the report and the pictures"
+    )
+    commands.add_parser("sync", help="tell Discord which commands there are")
+    commands.add_parser("doctor", help="check this machine and say what is missing")
+    return parser
+
+
+async def _command(options: argparse.Namespace, config: Config) -> int:
+    match options.command:
+        case "demo":
+            from bot.demo import demo
+
+            return await demo(options.out)
+        case "sync":
+            return await _sync(config)
+        case "doctor":
+            return await _doctor(config)
+    _log_to(config.home, quiet=options.command == "sandbox" or config.discord_token is None)
+    app = App(config)
+    await app.start()
+    try:
+        if options.command == "run" and config.discord_token is not None:
+            async with app.bot:
+                await app.bot.start(config.discord_token.get_secret_value())
+        else:
+            from bot import sandbox
+
+            return await sandbox.run(app, options.port)
+    finally:
+        await app.close()
+    return 0
+
+
+async def _until_stopped(work: Coroutine[None, None, int]) -> int:
+    """Run `work`; SIGTERM stops it as Ctrl-C does, so that trainings write a checkpoint."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 0
+
+
+async def _sync(config: Config) -> int:
+    if config.discord_token is None:
+        print("Set DISCORD_TOKEN first.", file=sys.stderr)
+        return 1
+    from bot.client import LikenessBot
+
+    async with LikenessBot(App(config)) as bot:
+        # Logging in runs the client's set-up, and that synchronises the commands.
+        await bot.login(config.discord_token.get_secret_value())
+        print(f"{len(bot.tree.get_commands())} commands are known to Discord now.")
+    return 0
+
+
+async def _doctor(config: Config) -> int:
+    from bot.doctor import examine
+
+    app = App(config)
+    try:
+        checks = await examine(config, app.gpu)
+    finally:
+        await app.gpu.close()
+    for check in checks:
+        print(f"{'ok' if check.ok else 'NO':>3}  {check.name:<10} {check.detail}")
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def _log_to(home: Path, *, quiet: bool) -> None:
+    """Everything into the home's log folder; the terminal too, but only troubles where a page is the face."""
+    folder = home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING if quiet else logging.INFO)
+    file = RotatingFileHandler(folder / "bot.log", maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+    logging.basicConfig(
+        level=logging.INFO,
+        handlers=[terminal, file],
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Every setting of the process, from the environment and `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Config(BaseSettings):
+    """Settings named `LIKENESS_<FIELD>`, and `DISCORD_TOKEN`. An empty value counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LIKENESS_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
+    )
+
+    discord_token: SecretStr | None = Field(default=None, validation_alias="DISCORD_TOKEN")
+    """None starts the sandbox in place of Discord."""
+    home: Path = Path("var")
+    """Folder that holds everything that is kept."""
+    base: str = "mini"
+    """Model that trainings start from: an alias of `inference.bases`, a Hub id or a folder."""
+    max_train_jobs: int = Field(default=2, ge=1)
+    """Trainings that one person may have waiting or running."""
+    max_draw_jobs: int = Field(default=5, ge=1)
+    """Drawings that one person may have waiting or running."""

@@ -1,0 +1,36 @@
+"""The way to GPU work. Nothing here knows about processes: a second implementation may be anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Protocol
+
+from inference.requests import DrawEvent, DrawRequest, Ready
+from trainer.events import TrainEvent
+
+
+class Gpu(Protocol):
+    """Runs training jobs and draws pictures.
+
+    Both calls stream events and end with a final one: `Done`, `Failed` or `Cancelled` for
+    training; `DrawDone` or `DrawFailed` for drawing. Closing the generator early (or cancelling
+    the task that reads it) stops the work: training writes a checkpoint first, and is gone when
+    the close returns.
+    """
+
+    def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
+        """Train the job whose folder holds `job.json`; goes on from a checkpoint when there is one."""
+        ...
+
+    def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+        """Draw one request."""
+        ...
+
+    async def device(self) -> Ready:
+        """What draws: the device's name and free memory. Waits for it to be up."""
+        ...
+
+    async def close(self) -> None:
+        """Stop everything and free the device."""
+        ...

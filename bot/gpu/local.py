@@ -1,0 +1,72 @@
+"""GPU work as processes of this machine."""
+
+from __future__ import annotations
+
+import logging
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bot.gpu.processes import outcome, spawn, stop
+from bot.gpu.server import InferenceServer
+from inference.requests import DrawEvent, DrawRequest, Ready
+from trainer.events import Cancelled, Done, Failed, TrainEvent, parse_event
+
+logger = logging.getLogger(__name__)
+
+
+class LocalGpu:
+    """One process for each training, one inference server for all drawings (implements `Gpu`).
+
+    `logs` is the folder of the server's log; a trainer logs into its job's folder. `grace` is how many
+    seconds a trainer has for its last checkpoint before it is killed.
+    """
+
+    def __init__(self, logs: Path, grace: float = 60) -> None:
+        self._grace = grace
+        self._server = InferenceServer(logs / "inference.log")
+
+    async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
+        """See `Gpu.train`. A trainer that dies without a final event: `Failed`, code `trainer_lost`."""
+        try:
+            process = await spawn("trainer", str(job), "--supervised", log=job / "trainer.log")
+        except OSError as error:
+            logger.exception("no trainer could be started for %s", job)
+            yield Failed(
+                code="trainer_lost", message=f"The training process can't be started: {error.strerror}."
+            )
+            return
+        try:
+            async with aclosing(_events(process)) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Done | Failed | Cancelled):
+                        return
+            await process.wait()
+            yield Failed(code="trainer_lost", message=f"The training process {outcome(process)}.")
+        finally:
+            await stop(process, self._grace)
+
+    def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+        """See `Gpu.draw`. A server that dies: `DrawFailed`, code `server_lost`; the next call restarts it."""
+        return self._server.draw(request)
+
+    async def device(self) -> Ready:
+        """See `Gpu.device`. Raises OSError when no server comes up."""
+        return await self._server.ready()
+
+    async def close(self) -> None:
+        """Stop the server; a training ends when its generator is closed."""
+        await self._server.close()
+
+
+async def _events(process: Process) -> AsyncGenerator[TrainEvent, None]:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        try:
+            yield parse_event(line)
+        except ValidationError:
+            logger.warning("The trainer said something that is no event: %r", line[:200])

@@ -1,0 +1,90 @@
+"""What a job leaves on disk once it ended. Everything here may be done twice: a crash repeats it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from data.files import FileStore
+from data.jobs import Job, JobKind, Jobs, JobState
+from data.models import Models
+from data.pictures import Pictures
+
+logger = logging.getLogger(__name__)
+
+_KEEP_FAILED_SECONDS = 7 * 24 * 3600.0
+"""How long a failed training keeps its photos and checkpoint, so that it can be tried again."""
+
+
+class Housekeeping:
+    """Moves results to their places, and removes photos and whatever else nobody needs any more."""
+
+    def __init__(self, files: FileStore, jobs: Jobs, models: Models, pictures: Pictures) -> None:
+        self._files = files
+        self._jobs = jobs
+        self._models = models
+        self._pictures = pictures
+
+    async def settle(self, job: Job) -> None:
+        """Tidy up after a job that ended. Raises OSError."""
+        if job.kind is JobKind.train:
+            await asyncio.to_thread(self._settle_training, job)
+        elif job.state is not JobState.done:
+            await self._pictures.delete_job(job.id)
+            await asyncio.to_thread(self._files.remove, self._files.pictures(job.id))
+
+    async def sweep(self) -> None:
+        """At the start, before any work: finish or undo what a crash interrupted."""
+        await asyncio.to_thread(self._files.sweep)
+        for folder, number in await asyncio.to_thread(_numbered, self._files.jobs):
+            job = await self._jobs.get(number)
+            if job is None:
+                await self._remove(folder)
+            elif job.state.ended:
+                await self._settle_again(job)
+        for folder, number in await asyncio.to_thread(_numbered, self._files.models):
+            if await self._models.get(number) is None:
+                await self._remove(folder)
+        for folder, number in await asyncio.to_thread(_numbered, self._files.all_pictures):
+            await self._sweep_pictures(folder, number)
+
+    def _settle_training(self, job: Job) -> None:
+        folder = self._files.job(job.id)
+        if not folder.exists():
+            return
+        if job.state is JobState.failed and time.time() - (job.finished_at or 0) < _KEEP_FAILED_SECONDS:
+            return
+        if job.state is JobState.done and job.model_id is not None:
+            self._files.adopt(folder / "model", self._files.model(job.model_id))
+            if (folder / "samples").exists():
+                self._files.adopt(folder / "samples", self._files.pictures(job.id))
+        log = folder / "trainer.log"
+        if log.exists():
+            log.replace(self._files.logs / f"training-{job.id}.log")
+        # Photos, and what was computed from them, are nobody's business any more.
+        shutil.rmtree(folder)
+
+    async def _settle_again(self, job: Job) -> None:
+        try:
+            await self.settle(job)
+        except OSError:
+            # An old trainer may still be leaving this folder; the next start finds it again.
+            logger.exception("job %d could not be tidied up", job.id)
+
+    async def _sweep_pictures(self, folder: Path, job_id: int) -> None:
+        job = await self._jobs.get(job_id)
+        if job is None or (job.state.ended and not await self._pictures.of_job(job_id)):
+            await self._remove(folder)
+
+    async def _remove(self, folder: Path) -> None:
+        try:
+            await asyncio.to_thread(self._files.remove, folder)
+        except OSError:
+            logger.exception("%s could not be removed", folder)
+
+
+def _numbered(folder: Path) -> list[tuple[Path, int]]:
+    return [(entry, int(entry.name)) for entry in folder.iterdir() if entry.name.isdigit()]

@@ -1,0 +1,218 @@
+"""Carries a job to the GPU and brings back what happens: first to the database, then to the face."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+
+from PIL import Image
+
+from bot.gpu.base import Gpu
+from bot.services.imagining import DrawPayload
+from data.database import Database
+from data.files import FileStore
+from data.jobs import Job, JobKind, Jobs
+from data.models import Models
+from data.pictures import Pictures
+from inference.requests import DrawDone, DrawFailed, DrawProgress, DrawRequest, Picture
+from trainer.events import Done, Failed, PhaseProgress, Progress, Sample, Started, TrainEvent
+from trainer.spec import TrainSpec
+
+MAX_ATTEMPTS = 5
+"""How often a job may be lost before it counts as failed: it may be what brings its process down."""
+_PROGRESS_SECONDS = 0.5
+_LOST = ("trainer_lost", "server_lost")
+
+
+class Throttle:
+    """Lets a report through when its phase is new or `seconds` have passed since the last one."""
+
+    def __init__(
+        self, seconds: float = _PROGRESS_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._phase: str | None = None
+        self._last = 0.0
+
+    def due(self, phase: str) -> bool:
+        now = self._clock()
+        if phase == self._phase and now - self._last < self._seconds:
+            return False
+        self._phase, self._last = phase, now
+        return True
+
+
+class Work:
+    """Runs a job that is marked as running to its end. `changed` is called with its id after each change."""
+
+    def __init__(
+        self,
+        db: Database,
+        files: FileStore,
+        jobs: Jobs,
+        models: Models,
+        pictures: Pictures,
+        gpu: Gpu,
+        changed: Callable[[int], None],
+    ) -> None:
+        self._db = db
+        self._files = files
+        self._jobs = jobs
+        self._models = models
+        self._pictures = pictures
+        self._gpu = gpu
+        self._changed = changed
+
+    async def run(self, job: Job) -> None:
+        """The job is done, failed or queued again when this returns. Cancelling it stops the GPU's work."""
+        if job.kind is JobKind.train:
+            await self._train(job)
+        else:
+            await self._draw(job)
+
+    async def lost_or_failed(self, job: Job, code: str, message: str) -> None:
+        """Queue a job again whose process died, unless that happened too often; everything else fails."""
+        if code in _LOST and job.attempts + 1 < MAX_ATTEMPTS:
+            await self._jobs.requeue(job.id, lost=True)
+        else:
+            await self._jobs.fail(job.id, code, message)
+
+    async def _train(self, job: Job) -> None:
+        samples: list[Sample] = []
+        throttle = Throttle()
+        final: TrainEvent | None = None
+        async with aclosing(self._gpu.train(self._files.job(job.id))) as events:
+            async for final in events:
+                if isinstance(final, Sample):
+                    samples.append(final)
+                elif throttle.due(_phase(final)):
+                    await self._show_training(job.id, final)
+        # The process is gone by now and its files are ours.
+        if isinstance(final, Done):
+            await self._keep(job, final, samples)
+        elif isinstance(final, Failed):
+            await self.lost_or_failed(job, final.code, final.message)
+        else:  # someone else stopped it
+            await self.lost_or_failed(job, "trainer_lost", "The training process was stopped from outside.")
+
+    async def _show_training(self, job_id: int, event: TrainEvent) -> None:
+        match event:
+            case Started():
+                await self._jobs.progress(job_id, phase="train", step=event.resumed_step, steps=event.steps)
+            case PhaseProgress():
+                await self._jobs.progress(job_id, phase=event.phase, step=event.done, steps=event.total)
+            case Progress():
+                await self._jobs.progress(
+                    job_id,
+                    phase="train",
+                    step=event.step,
+                    steps=event.steps,
+                    loss=event.loss,
+                    seconds_left=event.seconds_left,
+                )
+            case _:
+                return
+        self._changed(job_id)
+
+    async def _keep(self, job: Job, done: Done, samples: list[Sample]) -> None:
+        """Everything that says "this training is done" in one transaction.
+
+        The files move afterwards (`Housekeeping.settle`): a crash before the commit runs the trainer again,
+        which finds its finished work and says so at once; a crash after it moves them at the next start.
+        """
+        spec = TrainSpec.model_validate_json(job.payload)
+        folder = self._files.job(job.id)
+        sizes = await asyncio.to_thread(_sizes, [folder / sample.path for sample in samples])
+        async with self._db.transaction() as tx:
+            if await self._jobs.finish(job.id, tx=tx) is None:
+                return  # cancelled at the last moment
+            model = await self._models.create(
+                owner_id=job.user_id,
+                guild_id=job.guild_id,
+                name=spec.concepts[0].name,
+                class_name=spec.concepts[0].class_name,
+                base=spec.base,
+                photos=job.photos,
+                steps=done.steps,
+                job_id=job.id,
+                tx=tx,
+            )
+            await self._jobs.set_model(job.id, model.id, tx)
+            for sample, (width, height) in zip(samples, sizes, strict=True):
+                await self._pictures.add(
+                    job_id=job.id,
+                    idx=sample.index,
+                    path=self._files.pictures(job.id) / Path(sample.path).name,
+                    prompt=sample.prompt,
+                    seed=sample.seed,
+                    width=width,
+                    height=height,
+                    tx=tx,
+                )
+
+    async def _draw(self, job: Job) -> None:
+        payload = DrawPayload.of(job)
+        source = await self._source(payload)
+        if source is None:
+            await self._jobs.fail(job.id, "no_such_model", "The model of this drawing was deleted.")
+            return
+        out = self._files.pictures(job.id)
+        await asyncio.to_thread(out.mkdir, exist_ok=True)
+        # A server that still works on a lost attempt must not mistake this one for it.
+        request = payload.request(f"{job.id}-{job.attempts}", model=source, out=str(out))
+        failed = await self._watch_drawing(job, request)
+        if failed is None:
+            await self._jobs.finish(job.id)
+        else:
+            await self.lost_or_failed(job, failed.code, failed.message)
+
+    async def _watch_drawing(self, job: Job, request: DrawRequest) -> DrawFailed | None:
+        throttle = Throttle()
+        async with aclosing(self._gpu.draw(request)) as events:
+            async for event in events:
+                match event:
+                    case DrawProgress():
+                        if throttle.due("draw"):
+                            await self._jobs.progress(
+                                job.id, phase="draw", step=event.step, steps=event.steps
+                            )
+                            self._changed(job.id)
+                    case Picture():
+                        await self._pictures.add(
+                            job_id=job.id,
+                            idx=event.index,
+                            path=Path(event.path),
+                            prompt=request.prompt,
+                            seed=event.seed,
+                            width=event.width,
+                            height=event.height,
+                        )
+                        self._changed(job.id)
+                    case DrawFailed():
+                        return event
+                    case DrawDone():
+                        return None
+        return DrawFailed(id=request.id, code="server_lost", message="The drawing broke off.")
+
+    async def _source(self, payload: DrawPayload) -> str | None:
+        """What the engine loads, or None when it is gone."""
+        if payload.model_id is None:
+            return payload.base
+        model = await self._models.get(payload.model_id)
+        return str(model.path) if model else None
+
+
+def _phase(event: TrainEvent) -> str:
+    return event.phase if isinstance(event, PhaseProgress) else event.type
+
+
+def _sizes(paths: list[Path]) -> list[tuple[int, int]]:
+    sizes = []
+    for path in paths:
+        with Image.open(path) as image:
+            sizes.append(image.size)
+    return sizes

@@ -1,0 +1,62 @@
+"""The one visual language of every card: colours, the bar, how times and people's words are written."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.locales import t
+
+BAR_CELLS = 20
+
+
+class Accent(IntEnum):
+    """The stripe beside a card: what state it is in, at a glance."""
+
+    waiting = 0x99A1B3
+    working = 0x6C5CE7
+    done = 0x2ECC8F
+    failed = 0xE8505B
+
+
+def card(accent: Accent, *items: ui.Item[Any] | str) -> ui.LayoutView:
+    """One container with a coloured stripe; plain strings become text."""
+    children = [ui.TextDisplay[Any](item) if isinstance(item, str) else item for item in items]
+    return ui.LayoutView(timeout=None).add_item(ui.Container[Any](*children, accent_colour=int(accent)))
+
+
+def note(text: str, accent: Accent = Accent.working) -> ui.LayoutView:
+    """The smallest card: one text."""
+    return card(accent, text)
+
+
+def rule() -> ui.Separator[Any]:
+    return ui.Separator(spacing=discord.SeparatorSpacing.small)
+
+
+def bar(done: int, total: int) -> str:
+    """A progress bar in characters that every client has in its fixed-width font."""
+    share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+    filled = round(share * BAR_CELLS)
+    return f"`{'█' * filled}{'░' * (BAR_CELLS - filled)}` **{share:.0%}**"
+
+
+def duration(locale: str, seconds: float) -> str:
+    """A time span the way a person says it."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return t(locale, "time.seconds", n=whole)
+    if whole < 3600:
+        return t(locale, "time.minutes", n=whole // 60, seconds=whole % 60)
+    return t(locale, "time.hours", n=whole // 3600, minutes=whole % 3600 // 60)
+
+
+def quoted(text: str, limit: int = 600) -> str:
+    """A person's own words, on one line, unable to format, link or mention anything."""
+    line = " ".join(text.split())
+    if len(line) > limit:
+        line = line[: limit - 1] + "…"
+    return discord.utils.escape_mentions(discord.utils.escape_markdown(line, ignore_links=False))

@@ -1,0 +1,37 @@
+"""Pictures on their way to Discord."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import discord
+from PIL import Image, PngImagePlugin
+
+SMALL = 256
+SHOWN = 512
+"""Discord shows a picture at up to about this many pixels; a smaller one it blurs."""
+
+
+def files_of(paths: Sequence[Path]) -> list[discord.File]:
+    """The pictures as uploads, in order. Blocking: call it in a thread. Raises OSError."""
+    return [
+        discord.File(io.BytesIO(_shown(path)), filename=f"{index}.png") for index, path in enumerate(paths)
+    ]
+
+
+def _shown(path: Path) -> bytes:
+    """The file as it is, or a small picture enlarged, with its `parameters` text kept."""
+    with Image.open(path) as picture:
+        if max(picture.size) >= SMALL:
+            return path.read_bytes()
+        scale = SHOWN // max(picture.size)
+        size = (picture.width * scale, picture.height * scale)
+        enlarged = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        texts = PngImagePlugin.PngInfo()
+        for key, value in getattr(picture, "text", {}).items():
+            texts.add_text(key, value)
+    buffer = io.BytesIO()
+    enlarged.save(buffer, "PNG", pnginfo=texts)
+    return buffer.getvalue()

@@ -1,0 +1,138 @@
+"""The one SQLite database: opened, migrated, read and written here. The bot process is its only writer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Iterable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+Parameters = Iterable[Any]
+
+
+class DatabaseTooNew(RuntimeError):
+    """The database was written by a newer version of this program than the one that opens it."""
+
+
+class Database:
+    """One connection that writes, in serialised transactions, and one that reads what is committed.
+
+    Reading on a connection of its own means that nobody ever acts on a row that is rolled back later.
+    """
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path, migrations: Path = _MIGRATIONS) -> Database:
+        """Open `path`, create it if need be, and bring it up to date.
+
+        Raises DatabaseTooNew, or sqlite3.Error when a migration fails; the database is then unchanged.
+        """
+        await asyncio.to_thread(_migrate, path, migrations)
+        writer = await _connect(path)
+        reader = await _connect(path)
+        await reader.execute("PRAGMA query_only = ON")
+        return cls(writer, reader)
+
+    @property
+    def connection(self) -> aiosqlite.Connection:
+        """The writing connection; outside `transaction` every statement commits by itself."""
+        return self._writer
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, within: aiosqlite.Connection | None = None
+    ) -> AsyncGenerator[aiosqlite.Connection, None]:
+        """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when the block raises.
+
+        `within` is a transaction that is open already: the block joins it instead.
+        """
+        if within is not None:
+            yield within
+            return
+        async with self._lock:
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                await self._writer.execute("COMMIT")
+            except BaseException:
+                # Also after a cancelled BEGIN or COMMIT, which the connection's thread still carries out:
+                # there may then be nothing to roll back.
+                with contextlib.suppress(sqlite3.OperationalError):
+                    await asyncio.shield(asyncio.ensure_future(self._rollback()))
+                raise
+
+    async def _rollback(self) -> None:
+        await self._writer.execute("ROLLBACK")
+
+    async def rows(
+        self, sql: str, parameters: Parameters = (), within: aiosqlite.Connection | None = None
+    ) -> list[sqlite3.Row]:
+        """All rows of a query, as last committed, or as seen `within` an open transaction."""
+        return list(await (within or self._reader).execute_fetchall(sql, parameters))
+
+    async def row(
+        self, sql: str, parameters: Parameters = (), within: aiosqlite.Connection | None = None
+    ) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        found = await self.rows(sql, parameters, within)
+        return found[0] if found else None
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    await connection.execute("PRAGMA foreign_keys = ON")
+    await connection.execute("PRAGMA busy_timeout = 5000")
+    return connection
+
+
+def _migrate(path: Path, folder: Path) -> None:
+    scripts = {int(script.name[:4]): script for script in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))}
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > max(scripts, default=0):
+            raise DatabaseTooNew(
+                f"{path} has version {version}, this program knows versions up to {max(scripts, default=0)}: "
+                "update the program, or restore the backup that the newer one left beside the database."
+            )
+        for number in sorted(number for number in scripts if number > version):
+            if version:
+                _back_up(connection, path.with_name(f"{path.name}.before-{number:04d}"))
+            _apply(connection, number, scripts[number].read_text(encoding="utf-8"))
+            version = number
+
+
+def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+    """Copy the database, complete on disk under its final name or not there at all."""
+    incoming = target.with_name(target.name + ".incoming")
+    incoming.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(incoming),))
+    with incoming.open("rb") as file:
+        os.fsync(file.fileno())
+    incoming.replace(target)
+
+
+def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:
+    try:
+        # `executescript` commits what is open before it starts, so the transaction is part of the script.
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version = {number};\nCOMMIT;")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,113 @@
+"""Where everything that is kept lies on disk, and how it gets there: written beside, then renamed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+_INCOMING = ".incoming"
+
+
+class FileStore:
+    """The folder `home`, which is all that a backup needs. Blocking: call from a thread where it matters."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        for folder in (self.jobs, self.models, self.all_pictures, self.logs, self.home / "class_images"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def database(self) -> Path:
+        return self.home / "likeness.sqlite3"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def jobs(self) -> Path:
+        return self.home / "jobs"
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def all_pictures(self) -> Path:
+        return self.home / "pictures"
+
+    def job(self, job_id: int) -> Path:
+        """Working folder of a training job; it is gone once the job is done."""
+        return self.jobs / str(job_id)
+
+    def model(self, model_id: int) -> Path:
+        return self.models / str(model_id)
+
+    def pictures(self, job_id: int) -> Path:
+        """Pictures of a job: its drawings, or the samples of its training."""
+        return self.all_pictures / str(job_id)
+
+    def class_pool(self, base: str) -> Path:
+        """Class images drawn by `base`, shared by all jobs that start from it."""
+        return self.home / "class_images" / re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.")
+
+    def relative(self, path: Path) -> str:
+        """The form that the database keeps. Raises ValueError for a path outside of home."""
+        return path.relative_to(self.home).as_posix()
+
+    def absolute(self, relative: str) -> Path:
+        return self.home / relative
+
+    def incoming_job(self) -> Path:
+        """A new, empty folder to fill and then `adopt`; swept at the next start if that never happens."""
+        folder = self.jobs / f"{uuid.uuid4().hex}{_INCOMING}"
+        folder.mkdir()
+        return folder
+
+    def adopt(self, source: Path, target: Path) -> None:
+        """Move a finished folder to its place. Done already is fine. Raises OSError."""
+        if target.exists() and not source.exists():
+            return
+        source.rename(target)
+        _sync_folder(target.parent)
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder with all it holds; gone already is fine. Raises OSError."""
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def sweep(self) -> None:
+        """Remove what a crash left half-written."""
+        for pattern in (f"*{_INCOMING}", f"*/*{_INCOMING}", f"pictures/*/*{_INCOMING}"):
+            for leftover in self.home.glob(pattern):
+                if leftover.is_dir():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file: a reader finds the old content or all of the new, never half of it. Raises OSError."""
+    incoming = path.with_name(path.name + _INCOMING)
+    try:
+        with incoming.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        incoming.replace(path)
+    except BaseException:
+        incoming.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

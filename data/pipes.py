@@ -1,0 +1,45 @@
+"""How a worker talks to its starter: JSON lines on stdout, and a stdin that ends when the starter does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TextIO
+
+from pydantic import BaseModel
+
+
+class EventWriter:
+    """Writes events, one JSON object a line. Safe to call from several threads.
+
+    The process's stdout is kept for events alone: what libraries print goes to stderr instead.
+    """
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+
+    def __call__(self, event: BaseModel) -> None:
+        line = event.model_dump_json() + "\n"
+        with self._lock:
+            try:
+                self._stream.write(line)
+                self._stream.flush()
+            except BrokenPipeError:
+                # Nobody listens any more. What matters is on disk; the end of stdin stops the work.
+                pass
+
+
+def on_starter_gone(callback: Callable[[], None]) -> None:
+    """Call back, from a thread, when stdin ends: the process that started this one has died or let go."""
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        callback()
+
+    threading.Thread(target=wait, name="starter-watch", daemon=True).start()

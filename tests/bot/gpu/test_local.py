@@ -1,0 +1,230 @@
+"""Real trainers and a real inference server, on a model small enough for any machine."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+from PIL import Image
+
+from bot.gpu.local import LocalGpu
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
+from tests.bot.jobs import make_job
+from tests.tiny import make_tiny_model
+from trainer.events import Done, Failed, Progress, Sample, Started, TrainEvent
+
+Event = TypeVar("Event")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    make_tiny_model(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model this small is only slowed down by more."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def job(tmp_path: Path, model: Path) -> Path:
+    return make_job(tmp_path / "job", model)
+
+
+@pytest.fixture
+def long_job(tmp_path: Path, model: Path) -> Path:
+    """A training that does not end by itself while a test looks."""
+    return make_job(tmp_path / "job", model, steps=20_000)
+
+
+@pytest.fixture
+async def gpu(tmp_path: Path) -> AsyncIterator[LocalGpu]:
+    gpu = LocalGpu(tmp_path)
+    yield gpu
+    await gpu.close()
+    assert children() == [], "no process is left behind"
+
+
+def children(words: str = "") -> list[psutil.Process]:
+    return [child for child in psutil.Process().children(recursive=True) if words in " ".join(child.cmdline())]
+
+
+async def collect(events: AsyncGenerator[Event, None]) -> list[Event]:
+    async with aclosing(events):
+        return [event async for event in events]
+
+
+async def until(events: AsyncGenerator[Event, None], reached: Callable[[Event], bool]) -> Event:
+    """Read up to an event, and leave the stream open."""
+    async for event in events:
+        if reached(event):
+            return event
+    raise AssertionError("the stream ended before")
+
+
+def in_training(event: TrainEvent) -> bool:
+    return isinstance(event, Progress)
+
+
+def request(model: Path, out: Path, steps: int = 2, count: int = 2, name: str = "one") -> DrawRequest:
+    out.mkdir(exist_ok=True)
+    return DrawRequest(
+        id=name, model=str(model), prompt="photo of a person", steps=steps, count=count, seed=5, out=str(out)
+    )
+
+
+async def test_a_training_ends_with_a_model_and_samples_on_disk(gpu: LocalGpu, job: Path) -> None:
+    events = await collect(gpu.train(job))
+    done = events[-1]
+    assert isinstance(done, Done), done
+    assert (job / "model" / "model_index.json").is_file()
+    samples = [event for event in events if isinstance(event, Sample)]
+    assert [sample.index for sample in samples] == [0, 1]
+    assert all((job / "samples" / f"{sample.index}.png").is_file() for sample in samples)
+    assert any(isinstance(event, Started) for event in events)
+    assert (job / "trainer.log").is_file()
+    again = await collect(gpu.train(job))
+    assert [event for event in again if isinstance(event, Sample)] == samples
+    assert again[-1] == done, "a finished job says so again, for a bot that was not there to hear it"
+
+
+async def test_a_training_whose_stream_is_closed_writes_a_checkpoint_and_goes_on_from_it(
+    gpu: LocalGpu, long_job: Path
+) -> None:
+    async with aclosing(gpu.train(long_job)) as events:
+        seen = await until(events, in_training)
+    assert isinstance(seen, Progress)
+    assert children() == [], "the trainer is gone when the close returns"
+    async with aclosing(gpu.train(long_job)) as events:
+        started = await until(events, lambda event: isinstance(event, Started))
+    assert isinstance(started, Started) and started.resumed_step >= seen.step
+
+
+async def test_cancelling_the_task_that_reads_stops_the_trainer(gpu: LocalGpu, long_job: Path) -> None:
+    training = asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(gpu.train(long_job)) as events:
+            async for event in events:
+                if in_training(event):
+                    training.set()
+
+    task = asyncio.create_task(read())
+    await training.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() and children() == []
+
+
+async def test_a_killed_trainer_is_reported_in_words(gpu: LocalGpu, long_job: Path) -> None:
+    async with aclosing(gpu.train(long_job)) as events:
+        await until(events, in_training)
+        (trainer,) = children("trainer")
+        trainer.send_signal(signal.SIGKILL)
+        lost = [event async for event in events][-1]
+    assert isinstance(lost, Failed)
+    assert lost.code == "trainer_lost" and "SIGKILL" in lost.message
+
+
+async def test_a_trainer_that_does_not_answer_is_killed_after_its_grace(tmp_path: Path, long_job: Path) -> None:
+    gpu = LocalGpu(tmp_path, grace=0.5)
+    async with aclosing(gpu.train(long_job)) as events:
+        await until(events, in_training)
+        (trainer,) = children("trainer")
+        trainer.send_signal(signal.SIGSTOP)
+    assert children() == []
+
+
+async def test_a_job_that_can_not_be_done_fails_with_the_trainers_own_words(gpu: LocalGpu, job: Path) -> None:
+    (job / "job.json").write_text("{}")
+    (failed,) = await collect(gpu.train(job))
+    assert isinstance(failed, Failed) and failed.code == "bad_job" and "job.json" in failed.message
+
+
+async def test_children_do_not_see_the_secrets_of_the_bot(
+    gpu: LocalGpu, long_job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "very-secret")
+    monkeypatch.setenv("HF_TOKEN", "very-secret")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    async with aclosing(gpu.train(long_job)) as events:
+        await until(events, lambda event: True)
+        await gpu.device()
+        started = children("-m")
+        assert len(started) == 2
+        for child in started:
+            assert "very-secret" not in child.environ().values()
+            assert child.environ()["HF_HUB_OFFLINE"] == "1"
+
+
+async def test_a_program_that_can_not_be_started_is_a_lost_trainer_and_a_lost_server(
+    gpu: LocalGpu, job: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    (lost,) = await collect(gpu.train(job))
+    assert isinstance(lost, Failed) and lost.code == "trainer_lost"
+    (failed,) = await collect(gpu.draw(request(model, tmp_path / "out")))
+    assert isinstance(failed, DrawFailed) and failed.code == "server_lost"
+    with pytest.raises(OSError):
+        await gpu.device()
+
+
+async def test_a_server_that_ends_at_once_is_reported_and_tried_again(
+    gpu: LocalGpu, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/false")
+        (failed,) = await collect(gpu.draw(request(model, tmp_path / "out")))
+        assert isinstance(failed, DrawFailed) and failed.code == "server_lost"
+        assert "exit code 1" in failed.message
+        with pytest.raises(ConnectionError, match="exit code 1"):
+            await gpu.device()
+    ready = await gpu.device()
+    assert ready.memory_gib > 0
+
+
+async def test_one_server_draws_for_everyone(gpu: LocalGpu, model: Path, tmp_path: Path) -> None:
+    one, two = await asyncio.gather(
+        collect(gpu.draw(request(model, tmp_path / "one"))),
+        collect(gpu.draw(request(model, tmp_path / "two", count=1, name="two"))),
+    )
+    assert len(children("inference")) == 1
+    for events, name, count in ((one, "one", 2), (two, "two", 1)):
+        assert {event.id for event in events} == {name}
+        assert isinstance(events[-1], DrawDone)
+        pictures = [event for event in events if isinstance(event, Picture)]
+        assert [picture.index for picture in pictures] == list(range(count))
+        for picture in pictures:
+            with Image.open(picture.path) as image:
+                assert image.size == (picture.width, picture.height)
+
+
+async def test_a_server_that_dies_fails_what_it_drew_and_comes_back(
+    gpu: LocalGpu, model: Path, tmp_path: Path
+) -> None:
+    async with aclosing(gpu.draw(request(model, tmp_path / "out", steps=200, count=16))) as events:
+        await until(events, lambda event: isinstance(event, DrawProgress))
+        (server,) = children("inference")
+        server.send_signal(signal.SIGKILL)
+        last = [event async for event in events][-1]
+    assert isinstance(last, DrawFailed) and last.code == "server_lost" and "SIGKILL" in last.message
+    following: list[DrawEvent] = await collect(gpu.draw(request(model, tmp_path / "out", name="two")))
+    assert isinstance(following[-1], DrawDone)
+
+
+async def test_a_drawing_whose_stream_is_closed_stops_and_makes_room(
+    gpu: LocalGpu, model: Path, tmp_path: Path
+) -> None:
+    async with aclosing(gpu.draw(request(model, tmp_path / "long", steps=200, count=16))) as events:
+        await until(events, lambda event: isinstance(event, DrawProgress))
+    following = await collect(gpu.draw(request(model, tmp_path / "short", name="two")))
+    assert isinstance(following[-1], DrawDone)
+    assert list((tmp_path / "long").iterdir()) == []

@@ -1,0 +1,21 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from data.database import Database
+from data.files import FileStore
+from tests.bot.services.house import House, Recorder
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    files = FileStore(tmp_path / "home")
+    db = await Database.open(files.database)
+    yield House(db, files)
+    await db.close()
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()

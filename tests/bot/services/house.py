@@ -1,0 +1,148 @@
+"""What the tests of the services stand on: the real database and file store in a passing folder."""
+
+import asyncio
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bot.gpu.base import Gpu
+from bot.services.imagining import ImagineService
+from bot.services.queue import Dispatcher
+from bot.services.training import TrainingService, Upload
+from data.database import Database
+from data.files import FileStore
+from data.jobs import Job, Jobs
+from data.models import Models
+from data.pictures import Picture, Pictures
+from data.settings import Settings
+
+ANN, BOB, GUILD = 1, 2, 7
+WAIT_SECONDS = 120
+
+
+@dataclass
+class Recorder:
+    """A face that writes down what it was told, and fails as often as asked."""
+
+    changes: list[Job] = field(default_factory=list)
+    ends: list[Job] = field(default_factory=list)
+    shown: dict[int, list[Picture]] = field(default_factory=dict)
+    missing: list[Path] = field(default_factory=list)
+    """Pictures that were announced before they were there."""
+    failures: int = 0
+
+    async def job_changed(self, job: Job) -> None:
+        self.changes.append(job)
+
+    async def finished(self, job: Job) -> None:
+        self.ends.append(job)
+
+    async def pictures_ready(self, job: Job, pictures: list[Picture]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("Discord is down")
+        self.shown[job.id] = pictures
+        self.missing += [picture.path for picture in pictures if not picture.path.is_file()]
+
+
+class House:
+    """Everything that is kept, and the services on top."""
+
+    def __init__(self, db: Database, files: FileStore) -> None:
+        self.db = db
+        self.files = files
+        self.jobs = Jobs(db)
+        self.models = Models(db, files)
+        self.pictures = Pictures(db, files)
+        self.settings = Settings(db)
+        self.woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def training(self, base: str = "mini", max_jobs: int = 2) -> TrainingService:
+        return TrainingService(
+            self.db,
+            self.files,
+            self.jobs,
+            self.models,
+            self.settings,
+            base=base,
+            max_jobs=max_jobs,
+            wake=self.wake,
+        )
+
+    def imagining(self, base: str = "mini", max_jobs: int = 5) -> ImagineService:
+        return ImagineService(
+            self.db,
+            self.files,
+            self.jobs,
+            self.models,
+            self.pictures,
+            base=base,
+            max_jobs=max_jobs,
+            wake=self.wake,
+        )
+
+    def dispatcher(self, gpu: Gpu, listener: Recorder) -> Dispatcher:
+        return Dispatcher(self.db, self.files, self.jobs, self.models, self.pictures, gpu, listener)
+
+    async def accept(self, user: int = ANN, photos: int = 3) -> Job:
+        accepted = await self.training().accept(
+            uploads(photos), name="abraza", consent=True, user_id=user, guild_id=GUILD, channel_id=8, locale="en"
+        )
+        return accepted.job
+
+    async def imagine(self, prompt: str = "a cat", user: int = ANN, count: int = 2) -> Job:
+        return await self.imagining().submit(
+            prompt, count=count, user_id=user, guild_id=GUILD, channel_id=8, locale="en"
+        )
+
+    async def make_model(self, user: int = ANN, name: str = "abraza") -> int:
+        """A model without a training: a finished job, a row and a folder."""
+        job = await self.accept(user)
+        await self.jobs.start(job.id)
+        await self.jobs.finish(job.id)
+        await self.jobs.mark_announced(job.id)
+        model = await self.models.create(
+            owner_id=user,
+            guild_id=GUILD,
+            name=name,
+            class_name="person",
+            base="mini",
+            photos=3,
+            steps=1,
+            job_id=job.id,
+        )
+        model.path.mkdir()
+        return model.id
+
+    async def job(self, job_id: int) -> Job:
+        job = await self.jobs.get(job_id)
+        assert job is not None
+        return job
+
+    async def until(self, reached: Callable[[Job], bool], job_id: int) -> Job:
+        """The job, once it is so. Fails when that takes far too long."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not reached(job := await self.job(job_id)):
+                await asyncio.sleep(0.01)
+        return job
+
+    async def announced(self, job_id: int) -> Job:
+        return await self.until(lambda job: job.announced, job_id)
+
+
+def uploads(count: int) -> list[Upload]:
+    """Photos that differ from each other."""
+    made = []
+    for seed in range(count):
+        pixels = np.random.default_rng(seed).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, "JPEG")
+        made.append(Upload(f"{seed}.jpg", content.getvalue()))
+    return made

@@ -1,0 +1,51 @@
+import time
+
+from bot.services.housekeeping import Housekeeping
+from tests.bot.services.house import House
+
+DAY = 24 * 3600
+
+
+def housekeeping(house: House) -> Housekeeping:
+    return Housekeeping(house.files, house.jobs, house.models, house.pictures)
+
+
+async def test_a_failed_training_keeps_its_photos_for_a_week(house: House) -> None:
+    old, recent = await house.accept(), await house.accept()
+    for job, days in ((old, 8), (recent, 6)):
+        await house.jobs.fail(job.id, "out_of_memory", "Too little memory.")
+        async with house.db.transaction() as tx:
+            await tx.execute(
+                "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
+            )
+    await housekeeping(house).sweep()
+    assert not house.files.job(old.id).exists()
+    assert (house.files.job(recent.id) / "job.json").is_file()
+
+
+async def test_what_belongs_to_no_row_is_swept_and_the_rest_is_kept(house: House) -> None:
+    waiting, model_id, drawing = await house.accept(), await house.make_model(), await house.imagine()
+    strangers = [house.files.job(901), house.files.model(902), house.files.pictures(903)]
+    incoming = house.files.incoming_job()
+    for folder in (*strangers, house.files.pictures(drawing.id)):
+        folder.mkdir()
+        (folder / "file").write_bytes(b"content")
+    await housekeeping(house).sweep()
+    assert not any(folder.exists() for folder in (*strangers, incoming))
+    kept = (house.files.job(waiting.id), house.files.model(model_id), house.files.pictures(drawing.id))
+    assert all(folder.is_dir() for folder in kept)
+
+
+async def test_pictures_that_were_deleted_in_the_database_go_from_the_disk(house: House) -> None:
+    drawing = await house.imagine()
+    folder = house.files.pictures(drawing.id)
+    folder.mkdir()
+    path = folder / "0.png"
+    await house.pictures.add(job_id=drawing.id, idx=0, path=path, prompt="", seed=1, width=64, height=64)
+    await house.jobs.start(drawing.id)
+    await house.jobs.finish(drawing.id)
+    await housekeeping(house).sweep()
+    assert folder.is_dir()
+    await house.pictures.delete_job(drawing.id)
+    await housekeeping(house).sweep()
+    assert not folder.exists()

@@ -1,0 +1,162 @@
+import asyncio
+import errno
+import os
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from bot.services.refusal import Refusal
+from bot.services.training import Upload
+from data.jobs import JobKind, JobState
+from tests.bot.services.house import ANN, BOB, GUILD, House, uploads
+from trainer.job import JobFolder
+from trainer.spec import TrainSpec
+
+WISH: dict[str, Any] = {
+    "name": "abraza",
+    "consent": True,
+    "user_id": ANN,
+    "guild_id": GUILD,
+    "channel_id": 8,
+    "locale": "en",
+}
+
+
+async def assert_nothing_is_left(house: House) -> None:
+    assert list(house.files.jobs.iterdir()) == []
+    assert await house.jobs.queued(JobKind.train) == []
+    assert house.woken == 0
+
+
+async def test_an_accepted_training_is_whole_on_disk_and_in_the_queue(house: House) -> None:
+    accepted = await house.training().accept(uploads(6), **WISH, class_name="dog", steps=123)
+    job = await house.job(accepted.job.id)
+    assert (job.state, job.photos, job.steps, job.user_id, job.locale) == (JobState.queued, 6, 123, ANN, "en")
+    assert job.consent_at
+    spec = JobFolder(house.files.job(job.id)).spec()
+    assert spec == TrainSpec.model_validate_json(job.payload)
+    assert (spec.base, spec.concepts[0].instance_prompt, spec.recipe.steps) == ("mini", "photo of abraza dog", 123)
+    photos = sorted((house.files.job(job.id) / spec.concepts[0].photos).iterdir())
+    assert len(photos) == 6
+    for photo in photos:
+        with Image.open(photo) as image:
+            assert (image.mode, image.width) == ("RGB", image.height)
+    assert accepted.warnings == ()
+    assert house.woken == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"consent": False}, "no_consent"),
+        ({"name": "a"}, "bad_name"),
+        ({"name": "two words"}, "bad_name"),
+        ({"class_name": "person, naked"}, "bad_class"),
+        ({"steps": 4001}, "too_many_steps"),
+        ({"steps": 0}, "too_many_steps"),
+    ],
+)
+async def test_a_wish_that_can_not_be_met_is_refused_and_leaves_nothing(
+    house: House, changes: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        await house.training().accept(uploads(3), **WISH | changes)
+    assert refused.value.code == code
+    await assert_nothing_is_left(house)
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, "too_few_photos"), (2, "too_few_photos"), (21, "too_many_photos")])
+async def test_too_few_or_too_many_photos_are_refused(house: House, count: int, code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        await house.training().accept(uploads(3) * 7 if count > 20 else uploads(count), **WISH)
+    assert refused.value.code == code
+    await assert_nothing_is_left(house)
+
+
+async def test_a_refusal_names_each_photo_that_can_not_be_used(house: House) -> None:
+    good, other = uploads(2)
+    bad = [Upload("notes.txt", b"hello"), Upload("cut.jpg", good.content[:2000]), Upload("again.jpg", good.content)]
+    with pytest.raises(Refusal) as refused:
+        await house.training().accept([good, other, *bad], **WISH)
+    assert refused.value.code == "too_few_photos"
+    assert (refused.value.params["usable"], refused.value.params["minimum"]) == (2, 3)
+    rejected = refused.value.params["rejected"]
+    assert isinstance(rejected, tuple)
+    assert [(notice.code, notice.params["name"]) for notice in rejected] == [
+        ("not_an_image", "notes.txt"),
+        ("truncated", "cut.jpg"),
+        ("duplicate", "again.jpg"),
+    ]
+
+
+async def test_what_is_only_unwise_is_accepted_with_a_warning(house: House) -> None:
+    accepted = await house.training().accept(
+        [*uploads(3), Upload("notes.txt", b"hello")], **WISH | {"name": "table"}
+    )
+    assert [notice.code for notice in accepted.warnings] == ["common_word", "not_an_image"]
+    assert accepted.job.photos == 3
+
+
+async def test_an_unknown_base_is_refused(house: House) -> None:
+    with pytest.raises(Refusal) as refused:
+        await house.training(base="no such model").accept(uploads(3), **WISH)
+    assert (refused.value.code, refused.value.params) == ("unknown_base", {"base": "no such model"})
+
+
+async def test_the_guild_decides_about_training_and_its_length(house: House) -> None:
+    await house.settings.update(GUILD, max_steps=60, default_steps=50)
+    by_default = await house.training().accept(uploads(3), **WISH)
+    assert by_default.job.steps == 50
+    with pytest.raises(Refusal) as refused:
+        await house.training().accept(uploads(3), **WISH, steps=61)
+    assert (refused.value.code, refused.value.params) == ("too_many_steps", {"limit": 60})
+    await house.settings.update(GUILD, default_steps=None)
+    assert (await house.training().accept(uploads(3), **WISH)).job.steps == 60, "the rule asks for more"
+    await house.settings.update(GUILD, train_enabled=False)
+    with pytest.raises(Refusal, match="training_disabled"):
+        await house.training().accept(uploads(3), **WISH | {"user_id": BOB})
+
+
+async def test_one_person_can_not_take_all_places_even_at_once(house: House) -> None:
+    service = house.training(max_jobs=2)
+    results = await asyncio.gather(
+        *(service.accept(uploads(3), **WISH) for _ in range(4)), return_exceptions=True
+    )
+    refused = [result for result in results if isinstance(result, Refusal)]
+    assert [(refusal.code, refusal.params) for refusal in refused] == [("too_many_jobs", {"limit": 2})] * 2
+    queued = await house.jobs.queued(JobKind.train)
+    assert {folder.name for folder in house.files.jobs.iterdir()} == {str(job.id) for job in queued}
+    assert len(queued) == 2
+    assert (await service.accept(uploads(3), **WISH | {"user_id": BOB})).job.user_id == BOB
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Refusal) as refused:
+        await house.training().accept(uploads(3), **WISH)
+    assert refused.value.code == "disk_full"
+    await assert_nothing_is_left(house)
+
+
+async def test_a_full_database_is_said_and_leaves_nothing(house: House) -> None:
+    await house.db.connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(Refusal) as refused:
+        for _ in range(100):
+            await house.training(max_jobs=100).accept(uploads(3), **WISH)
+    assert refused.value.code == "disk_full"
+    queued = await house.jobs.queued(JobKind.train)
+    assert {folder.name for folder in house.files.jobs.iterdir()} == {str(job.id) for job in queued}
+
+
+async def test_only_its_owner_can_remove_a_model(house: House) -> None:
+    model_id = await house.make_model(ANN)
+    with pytest.raises(Refusal, match="not_yours"):
+        await house.training().delete_model(model_id, BOB)
+    removed = await house.training().delete_model(model_id, ANN)
+    assert removed.name == "abraza" and not removed.path.exists()
+    with pytest.raises(Refusal, match="no_such_model"):
+        await house.training().delete_model(model_id, ANN)

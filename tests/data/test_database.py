@@ -1,0 +1,148 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from data.database import Database, DatabaseTooNew
+
+FIRST = "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT) STRICT;"
+SECOND = "ALTER TABLE things ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'; UPDATE things SET name = upper(name);"
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_start.sql").write_text(FIRST)
+    return folder
+
+
+def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def fill(path: Path, migrations: Path) -> None:
+    db = await Database.open(path, migrations)
+    async with db.transaction() as tx:
+        await tx.execute("INSERT INTO things (name) VALUES ('cat')")
+    await db.close()
+
+
+async def test_a_new_database_is_in_wal_mode_and_keeps_foreign_keys(tmp_path: Path) -> None:
+    db = await Database.open(tmp_path / "db")
+    for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1)):
+        cursor = await db.connection.execute(f"PRAGMA {pragma}")
+        row = await cursor.fetchone()
+        assert row is not None and row[0] == value
+    with pytest.raises(sqlite3.IntegrityError):
+        async with db.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO pictures (job_id, idx, path, prompt, seed, width, height, created_at)"
+                " VALUES (99, 0, '', '', 0, 1, 1, 0)"
+            )
+    await db.close()
+    assert not list(tmp_path.glob("*.before-*")), "there was nothing to back up"
+
+
+async def test_a_migration_changes_the_data_and_leaves_a_backup_of_before(tmp_path: Path, migrations: Path) -> None:
+    path = tmp_path / "db"
+    await fill(path, migrations)
+    (migrations / "0002_colour.sql").write_text(SECOND)
+    db = await Database.open(path, migrations)
+    assert [tuple(row) for row in await db.rows("SELECT name, colour FROM things")] == [("CAT", "red")]
+    await db.close()
+    assert query(tmp_path / "db.before-0002", "SELECT * FROM things") == [(1, "cat")]
+    assert query(tmp_path / "db.before-0002", "PRAGMA user_version") == [(1,)]
+
+
+async def test_a_failing_migration_changes_nothing_and_can_be_tried_again(tmp_path: Path, migrations: Path) -> None:
+    path = tmp_path / "db"
+    await fill(path, migrations)
+    (migrations / "0002_colour.sql").write_text(SECOND + "INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        await Database.open(path, migrations)
+    assert query(path, "SELECT * FROM things") == [(1, "cat")]
+    assert query(path, "PRAGMA user_version") == [(1,)]
+    (migrations / "0002_colour.sql").write_text(SECOND)
+    await (await Database.open(path, migrations)).close()
+    assert query(path, "SELECT name FROM things") == [("CAT",)]
+
+
+async def test_a_newer_database_is_refused_unchanged(tmp_path: Path, migrations: Path) -> None:
+    path = tmp_path / "db"
+    await fill(path, migrations)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(DatabaseTooNew, match="version 7"):
+        await Database.open(path, migrations)
+    assert query(path, "PRAGMA user_version") == [(7,)]
+
+
+@pytest.fixture
+async def things(tmp_path: Path, migrations: Path) -> AsyncIterator[Database]:
+    db = await Database.open(tmp_path / "db", migrations)
+    yield db
+    await db.close()
+
+
+async def names(db: Database) -> list[str]:
+    return [row["name"] for row in await db.rows("SELECT name FROM things ORDER BY id")]
+
+
+async def test_a_transaction_that_raises_leaves_nothing(things: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with things.transaction() as tx:
+            await tx.execute("INSERT INTO things (name) VALUES ('half')")
+            raise ZeroDivisionError
+    async with things.transaction() as tx:
+        await tx.execute("INSERT INTO things (name) VALUES ('whole')")
+    assert await names(things) == ["whole"]
+
+
+async def test_nobody_reads_what_is_not_committed(things: Database) -> None:
+    async with things.transaction() as tx:
+        await tx.execute("INSERT INTO things (name) VALUES ('cat')")
+        assert await names(things) == []
+        assert len(await things.rows("SELECT * FROM things", within=tx)) == 1
+    assert await names(things) == ["cat"]
+
+
+async def test_transactions_wait_for_each_other(things: Database) -> None:
+    async def count_up() -> None:
+        async with things.transaction() as tx:
+            (row,) = await things.rows("SELECT COUNT(*) FROM things", within=tx)
+            await asyncio.sleep(0)
+            await tx.execute("INSERT INTO things (name) VALUES (?)", (str(row[0]),))
+
+    await asyncio.gather(*(count_up() for _ in range(10)))
+    assert await names(things) == [str(number) for number in range(10)]
+
+
+async def test_a_joined_transaction_ends_with_the_outer_one(things: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with things.transaction() as outer:
+            async with things.transaction(outer) as inner:
+                await inner.execute("INSERT INTO things (name) VALUES ('cat')")
+            raise ZeroDivisionError
+    assert await names(things) == []
+
+
+async def test_a_cancelled_transaction_does_not_block_the_next(things: Database) -> None:
+    for turns in range(12):  # cancelled at another await each time: BEGIN, the statement, COMMIT
+
+        async def insert() -> None:
+            async with things.transaction() as tx:
+                await tx.execute("INSERT INTO things (name) VALUES ('cat')")
+
+        task = asyncio.create_task(insert())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        async with things.transaction() as tx:
+            await tx.execute("DELETE FROM things")
+    assert await names(things) == []

@@ -1,0 +1,61 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from data.files import FileStore, write_whole
+
+
+def test_a_write_that_fails_keeps_the_old_content_and_no_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_adopting_twice_is_adopting_once(files: FileStore) -> None:
+    source = files.incoming_job()
+    (source / "file").write_text("content")
+    files.adopt(source, files.job(1))
+    files.adopt(source, files.job(1))
+    assert (files.job(1) / "file").read_text() == "content"
+    assert not source.exists()
+    with pytest.raises(FileNotFoundError):
+        files.adopt(source, files.job(2))
+
+
+def test_sweeping_removes_only_what_is_half_written(files: FileStore) -> None:
+    (files.incoming_job() / "photo.png").write_bytes(b"half")
+    files.pictures(3).mkdir()
+    (files.pictures(3) / "0.png.incoming").write_bytes(b"half")
+    (files.pictures(3) / "1.png").write_bytes(b"whole")
+    (files.home / "likeness.sqlite3.before-0002.incoming").write_bytes(b"half")
+    files.job(4).mkdir()
+    files.sweep()
+    left = {path.relative_to(files.home).as_posix() for path in files.home.rglob("*") if path.is_file()}
+    assert left == {"pictures/3/1.png"}
+    assert files.job(4).is_dir()
+
+
+def test_stored_paths_survive_a_move_of_the_home(files: FileStore, tmp_path: Path) -> None:
+    stored = files.relative(files.model(5))
+    assert FileStore(tmp_path / "elsewhere").absolute(stored) == tmp_path / "elsewhere" / "models" / "5"
+    with pytest.raises(ValueError):
+        files.relative(tmp_path)
+
+
+@pytest.mark.parametrize("base", ["org/model", "../../etc", "/abs/folder", "mini"])
+def test_a_class_pool_stays_inside_the_home(files: FileStore, base: str) -> None:
+    pool = files.class_pool(base)
+    assert pool.parent == files.home / "class_images"
+    assert pool.name not in ("", ".", "..")

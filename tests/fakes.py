@@ -1,0 +1,82 @@
+"""A scripted Gpu, for paths that the real one can't be made to take: failures, pauses, odd orders.
+
+It draws flat-coloured pictures and emits real events. What can be shown with the mini model is tested
+with the mini model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture, Ready
+from trainer.events import Done, Failed, PhaseProgress, Progress, Sample, Started, TrainEvent
+from trainer.spec import TrainSpec
+
+SIZE = 128
+COLOURS = ("#ffd166", "#ef476f", "#06d6a0", "#118ab2")
+
+
+class ScriptedGpu:
+    """Runs at once, or waits at `gate` in the middle of the work while that is not set."""
+
+    def __init__(self, train_failure: Failed | None = None, draw_failure: str | None = None) -> None:
+        self.train_failure = train_failure
+        self.draw_failure = draw_failure
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.drawn: list[DrawRequest] = []
+
+    async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
+        spec = TrainSpec.model_validate_json((job / "job.json").read_text())
+        steps = spec.recipe.steps or 100
+        yield Started(steps=steps, device="scripted")
+        yield PhaseProgress(phase="class_images", done=4, total=8)
+        yield Progress(step=steps // 2, steps=steps, loss=0.25, step_seconds=0.1, seconds_left=75)
+        await self.gate.wait()
+        if self.train_failure is not None:
+            yield self.train_failure
+            return
+        (job / "model").mkdir(exist_ok=True)
+        (job / "model" / "model_index.json").write_text("{}")
+        (job / "samples").mkdir(exist_ok=True)
+        samples = []
+        for index in range(spec.recipe.samples):
+            path = f"samples/{index}.png"
+            paint(job / path, index)
+            samples.append(path)
+            yield Sample(index=index, path=path, prompt=spec.concepts[0].instance_prompt, seed=index)
+        yield Done(
+            model="model", samples=tuple(samples), steps=steps, seconds=1, step_seconds=0.1, peak_memory_gib=1
+        )
+
+    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+        self.drawn.append(request)
+        yield DrawProgress(id=request.id, step=request.steps // 2, steps=request.steps)
+        await self.gate.wait()
+        if self.draw_failure is not None:
+            yield DrawFailed(id=request.id, code=self.draw_failure, message="Scripted.")
+            return
+        for index in range(request.count):
+            path = Path(request.out) / f"{index}.png"
+            paint(path, index)
+            yield Picture(
+                id=request.id, index=index, path=str(path), seed=request.seed + index, width=SIZE, height=SIZE
+            )
+        yield DrawDone(id=request.id, seconds=1)
+
+    async def device(self) -> Ready:
+        return Ready(device="scripted", memory_gib=1)
+
+    async def close(self) -> None:
+        self.gate.set()
+
+
+def paint(path: Path, index: int) -> None:
+    """A flat picture with the text chunk that every picture of ours carries."""
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("parameters", f"scripted {index}")
+    Image.new("RGB", (SIZE, SIZE), COLOURS[index % len(COLOURS)]).save(path, pnginfo=texts)

@@ -1,0 +1,101 @@
+"""What a training job says while it runs: one JSON object a line on stdout, no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Phase = Literal["load", "class_images", "cache", "train", "save", "samples"]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Started(_Event):
+    """The job's process is up and has read its spec."""
+
+    type: Literal["started"] = "started"
+    steps: int
+    device: str
+    resumed_step: int = 0
+    """Step of the checkpoint this run goes on from; 0 is a fresh start."""
+
+
+class PhaseProgress(_Event):
+    """How far a phase other than `train` has come (`done` of `total`)."""
+
+    type: Literal["phase"] = "phase"
+    phase: Phase
+    done: int
+    total: int
+
+
+class Progress(_Event):
+    """One report from inside the training loop."""
+
+    type: Literal["progress"] = "progress"
+    step: int
+    steps: int
+    loss: float
+    """Mean loss since the last report."""
+    step_seconds: float
+    seconds_left: float
+
+
+class Checkpoint(_Event):
+    """A checkpoint is on disk: a kill from now on costs only what comes after it."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    step: int
+
+
+class Sample(_Event):
+    """A sample picture is on disk."""
+
+    type: Literal["sample"] = "sample"
+    index: int
+    path: str
+    prompt: str
+    seed: int
+
+
+class Done(_Event):
+    """Model and samples are on disk, complete and under their final names."""
+
+    type: Literal["done"] = "done"
+    model: str
+    samples: tuple[str, ...]
+    steps: int
+    seconds: float
+    step_seconds: float
+    peak_memory_gib: float
+    """Peak memory of the GPU, or of the process where there is none."""
+
+
+class Cancelled(_Event):
+    """Stopped from outside (SIGTERM, or the starter went away) after writing a checkpoint."""
+
+    type: Literal["cancelled"] = "cancelled"
+    step: int
+
+
+class Failed(_Event):
+    """The job can't go on. `code` is stable, for translation; `message` is one English sentence."""
+
+    type: Literal["failed"] = "failed"
+    code: str
+    message: str
+
+
+TrainEvent = Annotated[
+    Started | PhaseProgress | Progress | Checkpoint | Sample | Done | Cancelled | Failed,
+    Field(discriminator="type"),
+]
+_adapter: TypeAdapter[TrainEvent] = TypeAdapter(TrainEvent)
+
+
+def parse_event(line: str | bytes) -> TrainEvent:
+    """Read one line of a trainer's stdout. Raises pydantic.ValidationError when it is no event."""
+    return _adapter.validate_json(line)

@@ -1,0 +1,97 @@
+"""A job's folder: all that a training run reads and writes, so that it can be killed and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+from pydantic import ValidationError
+
+from trainer.errors import Stopped, TrainError
+from trainer.events import Done, Sample
+from trainer.spec import TrainSpec
+
+
+class JobFolder:
+    """The layout of a job: `job.json`, `photos/`, `checkpoint.pt`, `model/`, `samples/`, `result.jsonl`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.spec_file = root / "job.json"
+        self.checkpoint = root / "checkpoint.pt"
+        self.model = root / "model"
+        self.samples = root / "samples"
+        self.class_images = root / "class_images"
+        self._result = root / "result.jsonl"
+
+    def spec(self) -> TrainSpec:
+        """Read `job.json`. Raises TrainError(bad_job)."""
+        try:
+            return TrainSpec.model_validate_json(self.spec_file.read_bytes())
+        except OSError as error:
+            raise TrainError("bad_job", f"{self.root} holds no job.json.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise TrainError("bad_job", f"job.json is not valid: {place}: {first['msg']}.") from error
+
+    def path(self, relative: str) -> Path:
+        """A path of the spec: relative ones start at the job's folder."""
+        return self.root / relative
+
+    def finish(self, events: Sequence[Sample | Done]) -> None:
+        """Record the outcome. From here on the job is complete; a later run only tells it again."""
+        write_whole(self._result, "".join(event.model_dump_json() + "\n" for event in events).encode())
+
+    def outcome(self) -> list[bytes] | None:
+        """The lines given to `finish`, or None while the job isn't complete."""
+        return self._result.read_bytes().splitlines() if self._result.exists() else None
+
+    @contextlib.contextmanager
+    def locked(self, stop: Callable[[], bool]) -> Iterator[None]:
+        """Hold the job alone. A former process that is still writing its checkpoint is waited for."""
+        with (self.root / ".lock").open("w") as file:
+            while not _try_lock(file.fileno()):
+                if stop():
+                    raise Stopped
+                time.sleep(0.1)
+            yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write_job(root: Path, spec: TrainSpec, photos: Mapping[str, Sequence[Image.Image]]) -> None:
+    """Fill a new job folder: `photos` maps each concept's folder (relative to the job) to its crops.
+
+    `job.json` is written last: a folder that has one is complete. Raises OSError when the disk is full.
+    """
+    for folder, images in photos.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(images):
+            image.save(root / folder / f"{number:02}.png")
+    write_whole(root / "job.json", spec.model_dump_json(indent=2).encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside and rename it: a reader sees the old one or all of the new one."""
+    incoming = path.with_name(path.name + ".incoming")
+    try:
+        with incoming.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        incoming.rename(path)
+    except BaseException:
+        incoming.unlink(missing_ok=True)
+        raise

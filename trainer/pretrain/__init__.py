@@ -1,0 +1,1 @@
+"""The mini model, trained from scratch: `python -m trainer.pretrain`."""
