@@ -32,7 +32,9 @@ def _train_parser() -> argparse.ArgumentParser:
         prog="python -m trainer train", description="Learn a person from photos and draw four samples."
     )
     parser.add_argument("--photos", type=Path, required=True, help="folder of 3 to 20 photos")
-    parser.add_argument("--name", required=True, help="2-16 letters and digits that mean nothing, like abraza")
+    parser.add_argument(
+        "--name", required=True, help="2-16 letters and digits that mean nothing, like abraza"
+    )
     parser.add_argument("--class", dest="class_name", default="person")
     parser.add_argument("--base", default="mini", help="mini, sd15, sd21-base, sd21, a Hub id or a folder")
     parser.add_argument("--out", type=Path, required=True, help="receives model/, samples/ and job.json")
@@ -57,9 +59,7 @@ def _create(arguments: argparse.Namespace, emit: Callable[[BaseModel], None]) ->
     changes = {key: value for key in _RECIPE_OPTIONS if (value := getattr(arguments, key)) is not None}
     recipe = recipe_for(arguments.base)
     recipe = type(recipe).model_validate({**recipe.model_dump(), **changes})
-    concept = Concept(
-        name=arguments.name, class_name=arguments.class_name, photos=f"photos/{arguments.name}"
-    )
+    concept = Concept(name=arguments.name, class_name=arguments.class_name, photos=f"photos/{arguments.name}")
     spec = TrainSpec(base=arguments.base, concepts=(concept,), recipe=recipe)
     folder = JobFolder(arguments.out)
     if folder.spec_file.exists():

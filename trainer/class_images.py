@@ -16,7 +16,12 @@ from trainer.spec import Recipe
 
 
 def class_images(
-    model: Model, prompt: str, pool: Path, recipe: Recipe, on_picture: Callable[[int], None], on_step: Callable[[], None]
+    model: Model,
+    prompt: str,
+    pool: Path,
+    recipe: Recipe,
+    on_picture: Callable[[int], None],
+    on_step: Callable[[], None],
 ) -> list[Image.Image]:
     """Read `recipe.class_images` pictures of a class prompt from a shared pool, drawing what it lacks.
 

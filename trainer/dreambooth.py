@@ -19,7 +19,7 @@ from trainer.spec import Recipe
 
 @dataclass(frozen=True)
 class LatentSet:
-    """Pictures as the VAE sees them: mean and deviation [N,4,h,w] (scaled), and each one's prompt ids [N,77]."""
+    """Pictures as the VAE sees them, scaled: mean and deviation [N,4,h,w]; and their prompts' ids [N,77]."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
@@ -50,7 +50,9 @@ class DreamBooth:
         self._recipe = recipe
         self._instance = instance
         self._prior = prior
-        self._precise = recipe.precision == "fp32" or (recipe.precision == "auto" and model.device.type == "cpu")
+        self._precise = recipe.precision == "fp32" or (
+            recipe.precision == "auto" and model.device.type == "cpu"
+        )
         self._schedule = DDPMScheduler.from_config(model.scheduler.config)
         self._kept = self._schedule.alphas_cumprod.to(model.device)
         self._parameters = self._prepare_modules()
@@ -68,7 +70,7 @@ class DreamBooth:
         self.unread += 1
 
     def mean_loss(self) -> float:
-        """Mean loss of the steps since the last call, not finite once a step overflowed. Waits for the device."""
+        """Mean loss of the steps since the last call, not finite once a step overflowed."""
         mean = self._loss_sum.item() / max(1, self.unread)
         self._loss_sum.zero_()
         self.unread = 0

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from trainer.errors import Stopped, TrainError
-from trainer.events import Done, Sample
+from trainer.events import TrainEvent, parse_event
 from trainer.spec import TrainSpec
 
 
@@ -44,13 +44,15 @@ class JobFolder:
         """A path of the spec: relative ones start at the job's folder."""
         return self.root / relative
 
-    def finish(self, events: Sequence[Sample | Done]) -> None:
+    def finish(self, events: Sequence[TrainEvent]) -> None:
         """Record the outcome. From here on the job is complete; a later run only tells it again."""
         write_whole(self._result, "".join(event.model_dump_json() + "\n" for event in events).encode())
 
-    def outcome(self) -> list[bytes] | None:
-        """The lines given to `finish`, or None while the job isn't complete."""
-        return self._result.read_bytes().splitlines() if self._result.exists() else None
+    def outcome(self) -> list[TrainEvent] | None:
+        """The events given to `finish`, or None while the job isn't complete."""
+        if not self._result.exists():
+            return None
+        return [parse_event(line) for line in self._result.read_bytes().splitlines()]
 
     @contextlib.contextmanager
     def locked(self, stop: Callable[[], bool]) -> Iterator[None]:

@@ -42,9 +42,7 @@ def learn(
             loss = _checked_loss(dreambooth)
             pace = (time.monotonic() - started) / (dreambooth.done - first)
             left = pace * (steps - dreambooth.done)
-            emit(
-                Progress(step=dreambooth.done, steps=steps, loss=loss, step_seconds=pace, seconds_left=left)
-            )
+            emit(Progress(step=dreambooth.done, steps=steps, loss=loss, step_seconds=pace, seconds_left=left))
         stopping = stop()
         if stopping or time.monotonic() - saved >= interval:
             cost = _save(dreambooth, checkpoint, emit)

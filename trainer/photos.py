@@ -109,7 +109,9 @@ def _open(name: str, content: bytes, size: int) -> Image.Image:
         image.load()
     except Exception as error:
         raise TrainError("truncated", f"{name} is damaged or incomplete.") from error
-    return ImageOps.fit(_upright_rgb(image), (size, size), Image.Resampling.LANCZOS, centering=_UPRIGHT_CENTRE)
+    return ImageOps.fit(
+        _upright_rgb(image), (size, size), Image.Resampling.LANCZOS, centering=_UPRIGHT_CENTRE
+    )
 
 
 def _too_large(name: str) -> TrainError:

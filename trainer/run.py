@@ -19,7 +19,7 @@ from inference.sampler import Brush, draw
 from trainer.class_images import class_images
 from trainer.dreambooth import DreamBooth, LatentSet, encode
 from trainer.errors import Stopped
-from trainer.events import Cancelled, Done, Failed, Phase, PhaseProgress, Sample, Started
+from trainer.events import Cancelled, Done, Failed, Phase, PhaseProgress, Sample, Started, TrainEvent
 from trainer.job import JobFolder
 from trainer.learn import learn, peak_memory_gib
 from trainer.names import check_name
@@ -76,7 +76,7 @@ class _Run:
         self._step = 0
         self._step_seconds = 0.0
 
-    def run(self) -> list[Sample | Done]:
+    def run(self) -> list[TrainEvent]:
         for concept in self._spec.concepts:
             check_name(concept.name)
         self._phase("load", 0, 1)

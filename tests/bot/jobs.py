@@ -27,5 +27,7 @@ def make_job(folder: Path, model: Path, steps: int = 20) -> Path:
     concept = Concept(name="abraza", photos="photos")
     noise = np.random.default_rng(0)
     photos = [Image.fromarray(noise.integers(0, 255, (64, 64, 3), dtype=np.uint8)) for _ in range(3)]
-    write_job(folder, TrainSpec(base=str(model), concepts=(concept,), recipe=tiny_recipe(steps)), {"photos": photos})
+    write_job(
+        folder, TrainSpec(base=str(model), concepts=(concept,), recipe=tiny_recipe(steps)), {"photos": photos}
+    )
     return folder

@@ -20,7 +20,9 @@ def config(tmp_path: Path) -> Config:
     return Config(_env_file=None, home=tmp_path / "home", discord_token=None)
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, requires: list[str] | None = None, **versions: str | None) -> None:
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, requires: list[str] | None = None, **versions: str | None
+) -> None:
     def version(package: str) -> str:
         found = versions[package]
         if found is None:

@@ -9,7 +9,9 @@ import pytest
 from data.database import Database, DatabaseTooNew
 
 FIRST = "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT) STRICT;"
-SECOND = "ALTER TABLE things ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'; UPDATE things SET name = upper(name);"
+SECOND = (
+    "ALTER TABLE things ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'; UPDATE things SET name = upper(name);"
+)
 
 
 @pytest.fixture
@@ -23,6 +25,10 @@ def migrations(tmp_path: Path) -> Path:
 def query(path: Path, sql: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def backups(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("*.before-*")]
 
 
 async def fill(path: Path, migrations: Path) -> None:
@@ -45,10 +51,12 @@ async def test_a_new_database_is_in_wal_mode_and_keeps_foreign_keys(tmp_path: Pa
                 " VALUES (99, 0, '', '', 0, 1, 1, 0)"
             )
     await db.close()
-    assert not list(tmp_path.glob("*.before-*")), "there was nothing to back up"
+    assert backups(tmp_path) == [], "there was nothing to back up"
 
 
-async def test_a_migration_changes_the_data_and_leaves_a_backup_of_before(tmp_path: Path, migrations: Path) -> None:
+async def test_a_migration_changes_the_data_and_leaves_a_backup_of_before(
+    tmp_path: Path, migrations: Path
+) -> None:
     path = tmp_path / "db"
     await fill(path, migrations)
     (migrations / "0002_colour.sql").write_text(SECOND)
@@ -59,7 +67,9 @@ async def test_a_migration_changes_the_data_and_leaves_a_backup_of_before(tmp_pa
     assert query(tmp_path / "db.before-0002", "PRAGMA user_version") == [(1,)]
 
 
-async def test_a_failing_migration_changes_nothing_and_can_be_tried_again(tmp_path: Path, migrations: Path) -> None:
+async def test_a_failing_migration_changes_nothing_and_can_be_tried_again(
+    tmp_path: Path, migrations: Path
+) -> None:
     path = tmp_path / "db"
     await fill(path, migrations)
     (migrations / "0002_colour.sql").write_text(SECOND + "INSERT INTO nowhere VALUES (1);")

@@ -17,7 +17,9 @@ def jobs(db: Database) -> Jobs:
 @pytest.fixture
 def make(jobs: Jobs) -> Make:
     async def make(user: int = ANN, kind: JobKind = JobKind.train) -> Job:
-        return await jobs.create(kind, user_id=user, guild_id=7, channel_id=8, payload="{}", locale="en", steps=10)
+        return await jobs.create(
+            kind, user_id=user, guild_id=7, channel_id=8, payload="{}", locale="en", steps=10
+        )
 
     return make
 
@@ -135,7 +137,11 @@ async def test_active_counts_what_waits_or_runs(jobs: Jobs, make: Make) -> None:
     following = await jobs.next_fair(JobKind.train)
     assert following is not None
     await jobs.start(following.id)
-    assert [await jobs.active(user, JobKind.train) for user in (ANN, BOB, EVE)] == [2, 0 if following.user_id == EVE else 1, 0]
+    assert [await jobs.active(user, JobKind.train) for user in (ANN, BOB, EVE)] == [
+        2,
+        0 if following.user_id == EVE else 1,
+        0,
+    ]
 
 
 async def test_jobs_of_a_person_come_newest_first(jobs: Jobs, make: Make) -> None:

@@ -12,16 +12,27 @@ ANN, BOB, GUILD = 1, 2, 7
 
 @pytest.fixture
 async def job(db: Database) -> Job:
-    return await Jobs(db).create(JobKind.train, user_id=ANN, guild_id=GUILD, channel_id=8, payload="{}", locale="en")
+    return await Jobs(db).create(
+        JobKind.train, user_id=ANN, guild_id=GUILD, channel_id=8, payload="{}", locale="en"
+    )
 
 
 async def make_model(models: Models, job_id: int, owner: int = ANN, name: str = "abraza") -> Model:
     return await models.create(
-        owner_id=owner, guild_id=GUILD, name=name, class_name="person", base="mini", photos=6, steps=400, job_id=job_id
+        owner_id=owner,
+        guild_id=GUILD,
+        name=name,
+        class_name="person",
+        base="mini",
+        photos=6,
+        steps=400,
+        job_id=job_id,
     )
 
 
-async def test_a_model_lies_in_the_file_store_and_has_a_trigger(db: Database, files: FileStore, job: Job) -> None:
+async def test_a_model_lies_in_the_file_store_and_has_a_trigger(
+    db: Database, files: FileStore, job: Job
+) -> None:
     models = Models(db, files)
     model = await make_model(models, job.id)
     assert model == await models.get(model.id)
@@ -40,7 +51,9 @@ async def test_models_belong_to_a_person_in_a_guild(db: Database, files: FileSto
     jobs, models = Jobs(db), Models(db, files)
     made = []
     for owner in (ANN, BOB, ANN):
-        job = await jobs.create(JobKind.train, user_id=owner, guild_id=GUILD, channel_id=8, payload="{}", locale="en")
+        job = await jobs.create(
+            JobKind.train, user_id=owner, guild_id=GUILD, channel_id=8, payload="{}", locale="en"
+        )
         made.append(await make_model(models, job.id, owner))
     assert [model.id for model in await models.of_user(ANN, GUILD)] == [made[2].id, made[0].id]
     assert await models.latest_of(ANN, GUILD) == made[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.app import App
+from bot.client import LikenessBot
 from bot.sandbox import World
 from data.jobs import JobState
 from tests.bot.face import alt_texts, card_saying, cards, eventually, photos, png, text_of, train
@@ -68,14 +69,15 @@ async def test_a_waiting_training_tells_its_place_and_moves_up(here: World, gpu:
     gpu.gate.clear()
     await train(here)
     await train(here, name="bobo")
-    other = here.guild.add_member(here.env.create_user("other"))
     attached = {f"photo{number}": photo for number, photo in enumerate(photos(3), 1)}
-    await other.slash(here.studio, "train", name="zuzu", consent=True, **attached)
+    for name in ("zuzu", "kiki"):
+        other = here.guild.add_member(here.env.create_user(name))
+        await other.slash(here.studio, "train", name=name, consent=True, **attached)
 
-    await card_saying(here, "Place **2**")
+    assert "kiki" in text_of(await card_saying(here, "Place **2**"))
     gpu.gate.set()
-    await card_saying(here, "Meet zuzu (person)")
-    await card_saying(here, "Meet bobo (person)")
+    for name in ("zuzu", "kiki", "bobo"):
+        await card_saying(here, f"Meet {name} (person)")
 
 
 async def test_unusable_photos_and_common_names_are_told_but_stop_nothing(here: World) -> None:
@@ -111,7 +113,9 @@ async def test_unusable_photos_and_common_names_are_told_but_stop_nothing(here: 
         ({"steps": 9000}, "at most 4000 steps"),
     ],
 )
-async def test_refusals_are_private_sentences(here: World, app: App, options: dict[str, object], sentence: str) -> None:
+async def test_refusals_are_private_sentences(
+    here: World, app: App, options: dict[str, object], sentence: str
+) -> None:
     answer = await train(here, **options)
 
     assert answer.ephemeral
@@ -194,13 +198,12 @@ async def test_discord_trouble_at_the_end_is_tried_again(
     assert await eventually(lambda: _announced(app))
 
 
-async def test_samples_come_to_the_card_where_no_channel_is_allowed(here: World) -> None:
+async def test_samples_come_to_the_card_where_no_channel_is_allowed(here: World, app: App) -> None:
     here.env.backend.channels[here.prompts.id].name = "elsewhere"
-    me = here.guild.me
-    assert me is not None
     for role in here.env.backend.get_guild(here.guild.id).roles.values():
         role.permissions &= ~0x10  # manage channels
-    await here.env.restart_bot()
+    app.bot = LikenessBot(app)
+    await here.env.restart_bot(app.bot)
     await train(here)
 
     samples = await card_saying(here, "Meet abraza (person)")

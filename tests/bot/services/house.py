@@ -93,7 +93,13 @@ class House:
 
     async def accept(self, user: int = ANN, photos: int = 3) -> Job:
         accepted = await self.training().accept(
-            uploads(photos), name="abraza", consent=True, user_id=user, guild_id=GUILD, channel_id=8, locale="en"
+            uploads(photos),
+            name="abraza",
+            consent=True,
+            user_id=user,
+            guild_id=GUILD,
+            channel_id=8,
+            locale="en",
         )
         return accepted.job
 
@@ -129,7 +135,7 @@ class House:
     async def until(self, reached: Callable[[Job], bool], job_id: int) -> Job:
         """The job, once it is so. Fails when that takes far too long."""
         async with asyncio.timeout(WAIT_SECONDS):
-            while not reached(job := await self.job(job_id)):
+            while not reached(job := await self.job(job_id)):  # noqa: ASYNC110 - the row is all there is to watch
                 await asyncio.sleep(0.01)
         return job
 

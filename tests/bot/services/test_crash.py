@@ -86,8 +86,8 @@ async def revive(home: Path) -> tuple[House, Recorder, Dispatcher]:
     return house, recorder, dispatcher
 
 
-async def check(home: Path, ended: Callable[[House, Job], Any], told: bool = True) -> bool:
-    """Start anew in `home`, wait for the end of job 1 and look at it. False when nobody had asked for it yet."""
+async def check(home: Path, ended: Callable[[House, Job], Any]) -> bool:
+    """Start anew in `home`, wait for the end of job 1 and look at it. False when there is none yet."""
     house, recorder, dispatcher = await revive(home)
     try:
         if await house.jobs.get(1) is None:

@@ -74,7 +74,9 @@ async def test_a_value_out_of_range_is_refused_with_its_limits(
 
 async def test_one_person_can_not_take_all_places_even_at_once(house: House) -> None:
     service = house.imagining(max_jobs=3)
-    results = await asyncio.gather(*(service.submit("a cat", **ORIGIN) for _ in range(5)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(service.submit("a cat", **ORIGIN) for _ in range(5)), return_exceptions=True
+    )
     assert [result.code for result in results if isinstance(result, Refusal)] == ["too_many_jobs"] * 2
     assert await service.submit("a cat", **ORIGIN | {"user_id": BOB})
 

@@ -56,14 +56,21 @@ class FlakyGpu(ScriptedGpu):
 LOST = Failed(code="trainer_lost", message="The training process was ended by SIGKILL.")
 
 
-async def test_a_training_ends_as_model_and_samples_without_its_photos(house: House, recorder: Recorder) -> None:
+async def test_a_training_ends_as_model_and_samples_without_its_photos(
+    house: House, recorder: Recorder
+) -> None:
     job = await house.accept()
     (house.files.job(job.id) / "trainer.log").write_text("log")
     async with serving(house, ScriptedGpu(), recorder):
         done = await house.announced(job.id)
     assert done.state is JobState.done and done.model_id is not None
     model = await house.models.get(done.model_id)
-    assert model is not None and (model.owner_id, model.name, model.job_id, model.photos) == (ANN, "abraza", job.id, 3)
+    assert model is not None and (model.owner_id, model.name, model.job_id, model.photos) == (
+        ANN,
+        "abraza",
+        job.id,
+        3,
+    )
     assert (model.path / "model_index.json").is_file()
     pictures = recorder.shown[job.id]
     assert [picture.idx for picture in pictures] == [0, 1, 2, 3]
@@ -269,7 +276,9 @@ async def test_what_the_face_could_not_take_is_told_after_a_restart(house: House
     assert len(works.shown[job.id]) == 4
 
 
-async def test_a_drawing_that_breaks_off_without_a_word_is_tried_again(house: House, recorder: Recorder) -> None:
+async def test_a_drawing_that_breaks_off_without_a_word_is_tried_again(
+    house: House, recorder: Recorder
+) -> None:
     class Silent(ScriptedGpu):
         async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
             if self.drawn:

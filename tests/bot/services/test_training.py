@@ -36,7 +36,11 @@ async def test_an_accepted_training_is_whole_on_disk_and_in_the_queue(house: Hou
     assert job.consent_at
     spec = JobFolder(house.files.job(job.id)).spec()
     assert spec == TrainSpec.model_validate_json(job.payload)
-    assert (spec.base, spec.concepts[0].instance_prompt, spec.recipe.steps) == ("mini", "photo of abraza dog", 123)
+    assert (spec.base, spec.concepts[0].instance_prompt, spec.recipe.steps) == (
+        "mini",
+        "photo of abraza dog",
+        123,
+    )
     photos = sorted((house.files.job(job.id) / spec.concepts[0].photos).iterdir())
     assert len(photos) == 6
     for photo in photos:
@@ -66,7 +70,9 @@ async def test_a_wish_that_can_not_be_met_is_refused_and_leaves_nothing(
     await assert_nothing_is_left(house)
 
 
-@pytest.mark.parametrize(("count", "code"), [(0, "too_few_photos"), (2, "too_few_photos"), (21, "too_many_photos")])
+@pytest.mark.parametrize(
+    ("count", "code"), [(0, "too_few_photos"), (2, "too_few_photos"), (21, "too_many_photos")]
+)
 async def test_too_few_or_too_many_photos_are_refused(house: House, count: int, code: str) -> None:
     with pytest.raises(Refusal) as refused:
         await house.training().accept(uploads(3) * 7 if count > 20 else uploads(count), **WISH)
@@ -76,7 +82,11 @@ async def test_too_few_or_too_many_photos_are_refused(house: House, count: int, 
 
 async def test_a_refusal_names_each_photo_that_can_not_be_used(house: House) -> None:
     good, other = uploads(2)
-    bad = [Upload("notes.txt", b"hello"), Upload("cut.jpg", good.content[:2000]), Upload("again.jpg", good.content)]
+    bad = [
+        Upload("notes.txt", b"hello"),
+        Upload("cut.jpg", good.content[:2000]),
+        Upload("again.jpg", good.content),
+    ]
     with pytest.raises(Refusal) as refused:
         await house.training().accept([good, other, *bad], **WISH)
     assert refused.value.code == "too_few_photos"

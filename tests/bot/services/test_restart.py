@@ -1,0 +1,77 @@
+"""A bot that is killed while real processes train and draw for it."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bot.gpu.local import LocalGpu
+from data.jobs import Job, JobKind, JobState
+from tests.bot.jobs import make_job
+from tests.bot.services.house import ANN, GUILD, WAIT_SECONDS, House, Recorder
+from tests.tiny import make_tiny_model
+from trainer.job import JobFolder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    make_tiny_model(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+async def create_training(house: House, model: Path, steps: int) -> Job:
+    folder = JobFolder(make_job(house.files.incoming_job(), model, steps))
+    job = await house.jobs.create(
+        JobKind.train,
+        user_id=ANN,
+        guild_id=GUILD,
+        channel_id=8,
+        locale="en",
+        payload=folder.spec().model_dump_json(),
+        photos=3,
+    )
+    house.files.adopt(folder.root, house.files.job(job.id))
+    return job
+
+
+async def test_a_bot_that_was_killed_goes_on_where_it_was(
+    house: House, recorder: Recorder, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    training = await create_training(house, model, steps=200)
+    drawing = await house.imagining(base=str(model)).submit(
+        "a cat", steps=50, count=4, seed=5, user_id=ANN, guild_id=GUILD, channel_id=8, locale="en"
+    )
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bot.services.serve", str(house.files.home)
+    )
+    await house.until(lambda job: job.phase == "train" and job.step > 0, training.id)
+    before = await house.job(training.id)
+    orphans = psutil.Process(bot.pid).children(recursive=True)
+    assert len(orphans) == 2, "a trainer and a server"
+    bot.kill()
+    await bot.wait()
+    assert (await house.job(training.id)).state is JobState.running, "nobody could say otherwise"
+
+    gpu = LocalGpu(house.files.logs)
+    # At once: the old trainer may still be busy with its last checkpoint.
+    dispatcher = house.dispatcher(gpu, recorder)
+    await dispatcher.start()
+    done, drawn = await house.announced(training.id), await house.announced(drawing.id)
+    await dispatcher.stop()
+    await gpu.close()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, orphans, timeout=WAIT_SECONDS)
+    assert alive == [], "what the killed bot had started left by itself"
+
+    assert (done.state, done.attempts) == (JobState.done, 1)
+    steps = [job.step for job in recorder.changes if job.id == training.id and job.phase == "train"]
+    assert steps and min(steps) >= before.step, "what was learned was not learned again"
+    assert done.model_id is not None
+    trained = await house.models.get(done.model_id)
+    assert trained is not None and (trained.path / "model_index.json").is_file()
+    assert len(recorder.shown[training.id]) == 2
+    assert list(house.files.jobs.iterdir()) == [], "no photo is left"
+    assert drawn.state is JobState.done and len(recorder.shown[drawing.id]) == 4
+    assert recorder.missing == []

@@ -1,0 +1,94 @@
+"""The client: what it registers, and what a person hears when something fails."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import discord
+import pytest
+from discord import app_commands
+
+import bot.cogs
+from bot.app import App
+from bot.client import EXTENSIONS
+from bot.config import Config
+from bot.sandbox import World, world
+from bot.services.refusal import Refusal
+from tests.bot.face import text_of
+from tests.fakes import ScriptedGpu
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncGenerator[World, None]:
+    app = App(Config(_env_file=None, home=tmp_path), gpu=ScriptedGpu())
+    await app.start()
+    async with world(app) as here:
+        yield here
+    await app.close()
+
+
+def test_every_cog_is_an_extension() -> None:
+    modules = {f"bot.cogs.{module.name}" for module in pkgutil.iter_modules(bot.cogs.__path__)}
+    assert modules == set(EXTENSIONS)
+    assert all(hasattr(importlib.import_module(name), "setup") for name in modules)
+
+
+async def test_commands_speak_chinese_to_chinese_clients(here: World) -> None:
+    commands = {command.name: command for command in await here.env.bot.tree.fetch_commands()}
+    assert set(commands) == {"train", "imagine", "models", "queue", "cancel", "help", "settings"}
+    train = commands["train"]
+    assert train.name_localizations[discord.Locale.chinese] == "训练"
+    assert train.description_localizations[discord.Locale.chinese].startswith("用 3 到 20 张照片")
+    options = {option.name: option for option in train.options}
+    assert options["class"].name_localizations[discord.Locale.chinese] == "类别"
+    assert [name for name in options if name.startswith("photo")] == [f"photo{n}" for n in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (Refusal("not_yours"), "That belongs to somebody else."),
+        (app_commands.NoPrivateMessage(), "This works only on a server."),
+        (app_commands.MissingPermissions(["ban_members"]), "You are not allowed to use this command here."),
+        (app_commands.CommandNotFound("gone", []), "This command has just changed."),
+        (RuntimeError("a secret in the middle"), "Something went wrong on my side."),
+    ],
+)
+async def test_every_error_becomes_a_private_sentence(
+    here: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, sentence: str
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    # discord.py loads extensions anew: the module in use is not the one that was imported here.
+    monkeypatch.setattr(sys.modules["bot.cogs.help"], "show", fail)
+    answer = await here.visitor.slash(here.studio, "help")
+
+    assert answer.ephemeral
+    said = text_of(answer.response)
+    assert sentence in said
+    assert "secret" not in said
+    if isinstance(error, RuntimeError):
+        reference = said.rsplit("`", 2)[1]
+        assert reference in caplog.text
+
+
+async def test_an_interaction_that_is_over_is_only_logged(
+    here: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    here.env.inject_error("POST", "/interactions/*/*/callback", status=404, code=10062, message="Unknown interaction")
+    answer = await here.visitor.slash(here.studio, "help")
+
+    assert answer.response is None
+    assert "an interaction was over" in caplog.text
+
+
+async def test_the_bot_asks_for_no_privileged_intent(here: World) -> None:
+    intents = here.env.bot.intents
+    assert not intents.members
+    assert not intents.message_content
+    assert not intents.presences

@@ -1,0 +1,124 @@
+"""The real server process and the real `draw` command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from inference.requests import (
+    CancelRequest,
+    DrawDone,
+    DrawFailed,
+    DrawProgress,
+    DrawRequest,
+    Picture,
+    Ready,
+    ServerLine,
+    parse_line,
+)  # fmt: skip
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "inference"]
+
+
+class Server:
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def send(self, command: BaseModel) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(command.model_dump_json().encode() + b"\n")
+        self.process.stdin.flush()
+
+    def lines(self) -> Iterator[ServerLine]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            yield parse_line(line)
+
+    def until_end(self, request: str) -> list[ServerLine]:
+        seen = []
+        for line in self.lines():
+            seen.append(line)
+            if isinstance(line, DrawDone | DrawFailed) and line.id == request:
+                return seen
+        raise AssertionError("the server left")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.process.kill()
+    server.process.communicate()
+
+
+def request(number: int, out: Path, **changes: object) -> DrawRequest:
+    values = {"id": str(number), "model": "mini", "prompt": "a cat", "steps": 2, "seed": 1, "count": 1}
+    return DrawRequest.model_validate({**values, "out": str(out / str(number)), **changes})
+
+
+def test_requests_are_drawn_in_turn_and_a_bad_one_harms_no_other(server: Server, tmp_path: Path) -> None:
+    server.send(request(1, tmp_path))
+    server.send(request(2, tmp_path, model="sd99"))
+    assert server.process.stdin is not None
+    server.process.stdin.write(b"this is no command\n")
+    server.send(request(3, tmp_path))
+    first = server.until_end("1")
+    assert isinstance(first[0], Ready)
+    assert [type(line) for line in first[1:]] == [DrawProgress, DrawProgress, Picture, DrawDone]
+    (failed,) = server.until_end("2")
+    assert isinstance(failed, DrawFailed)
+    assert failed.code == "unknown_base"
+    assert isinstance(server.until_end("3")[-1], DrawDone)
+
+
+def test_a_cancel_reaches_the_request_being_drawn(server: Server, tmp_path: Path) -> None:
+    server.send(request(1, tmp_path, steps=200))
+    for line in server.lines():
+        if isinstance(line, DrawProgress):
+            break
+    server.send(CancelRequest(id="1"))
+    end = server.until_end("1")[-1]
+    assert isinstance(end, DrawFailed)
+    assert end.code == "cancelled"
+    server.send(request(2, tmp_path))
+    assert isinstance(server.until_end("2")[-1], DrawDone)
+
+
+def test_it_leaves_when_its_starter_does(server: Server, tmp_path: Path) -> None:
+    server.send(request(1, tmp_path, steps=200))
+    for line in server.lines():
+        if isinstance(line, DrawProgress):
+            break
+    assert server.process.stdin is not None
+    server.process.stdin.close()
+    assert server.process.wait(timeout=60) == 0
+
+
+def test_the_draw_command(tmp_path: Path) -> None:
+    words = ["draw", "--model", "mini", "--prompt", "photo of a dog", "--count", "2", "--steps", "2"]
+    words += ["--guidance", "5", "--seed", "3", "--negative", "cat", "--width", "96", "--height", "96"]
+    done = subprocess.run(
+        [*COMMAND, *words, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(tmp_path / "0.png"), str(tmp_path / "1.png")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [(["--steps", "0"], "--steps"), (["--model", "sd99"], "no base model")]
+)
+def test_the_draw_command_says_what_is_wrong(tmp_path: Path, changes: list[str], said: str) -> None:
+    words = ["draw", "--model", "mini", "--prompt", "a cat", *changes, "--out", str(tmp_path / "o")]
+    done = subprocess.run([*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()

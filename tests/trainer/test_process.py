@@ -1,0 +1,137 @@
+"""The real trainer process on the real mini model: what it leaves behind, and what a kill costs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+from safetensors.torch import load_file
+
+from tests.trainer.conftest import QUICK, SELFIES, make_job, run, start
+from trainer.events import Cancelled, Checkpoint, Done, Failed, Progress, Sample, Started, parse_event
+
+
+def weights(job: Path) -> dict[str, torch.Tensor]:
+    return load_file(job / "model/unet/diffusion_pytorch_model.safetensors")
+
+
+def test_the_command_trains_saves_and_samples(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["train", "--photos", str(SELFIES), "--name", "abraza", "--class", "person", "--base", "mini"]
+    words += ["--steps", "8", "--class-images", "2", "--class-image-steps", "2", "--sample-steps", "2"]
+    words += ["--sample-prompt", "oil painting of abraza person", "--seed", "7", "--out", str(out)]
+    status, events, log = run(words)
+    assert status == 0, log
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert done.steps == 8
+    samples = [event for event in events if isinstance(event, Sample)]
+    assert [sample.seed for sample in samples] == [7, 8, 9, 10]
+    with Image.open(samples[0].path) as picture:
+        assert picture.size == (96, 96)
+        assert picture.text["parameters"].startswith("oil painting of abraza person\nSteps: 2")
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
+        "class_images", "job.json", "model", "photos", "result.jsonl", "samples",
+    ]  # fmt: skip
+    pipeline = StableDiffusionPipeline.from_pretrained(out / "model")
+    picture = pipeline("photo of abraza person", num_inference_steps=1, output_type="np").images[0]
+    assert picture.shape == (96, 96, 3)
+
+
+def test_a_finished_job_is_only_told_again(job: Path) -> None:
+    first = run([str(job)])
+    changed = (job / "model/model_index.json").stat().st_mtime_ns
+    second = run([str(job)])
+    assert first[0] == second[0] == 0
+    assert [event for event in first[1] if isinstance(event, Sample | Done)] == second[1]
+    assert (job / "model/model_index.json").stat().st_mtime_ns == changed
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_weights(tmp_path: Path, job: Path) -> None:
+    killed = make_job(tmp_path / "killed", QUICK.model_copy(update={"checkpoint_seconds": 1e-6}))
+    process = start([str(killed)], stdin=subprocess.DEVNULL)
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = parse_event(line)
+        if isinstance(event, Checkpoint) and event.step >= 3:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "model").exists()
+
+    status, events, log = run([str(killed)])
+    assert status == 0, log
+    (started,) = (event for event in events if isinstance(event, Started))
+    assert 3 <= started.resumed_step < 8
+    assert [event.step for event in events if isinstance(event, Progress)][-1] == 8
+
+    assert run([str(job)])[0] == 0
+    resumed, whole = weights(killed), weights(job)
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+@pytest.mark.parametrize("how", ["term", "starter gone"])
+def test_a_stopped_job_leaves_a_checkpoint_first(tmp_path: Path, how: str) -> None:
+    job = make_job(tmp_path / "job", QUICK.model_copy(update={"steps": 5000}))
+    process = start([str(job), "--supervised"], stdin=subprocess.PIPE)
+    assert process.stdout is not None and process.stdin is not None
+    for line in process.stdout:
+        if isinstance(parse_event(line), Progress):
+            if how == "term":
+                process.send_signal(signal.SIGTERM)
+            else:
+                process.stdin.close()
+            break
+    events = [parse_event(line) for line in process.stdout]
+    assert process.wait(timeout=60) == 3
+    *_, checkpoint, cancelled = events
+    assert isinstance(checkpoint, Checkpoint) and isinstance(cancelled, Cancelled)
+    assert checkpoint.step == cancelled.step >= 10
+    assert (job / "checkpoint.pt").exists()
+
+
+def test_a_loss_that_is_no_number_stops_before_a_checkpoint(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(update={"learning_rate": 1e30, "steps": 40})
+    job = make_job(tmp_path / "job", recipe)
+    status, events, _ = run([str(job)])
+    assert status == 1
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "loss_not_finite"
+    assert not (job / "checkpoint.pt").exists()
+    assert not (job / "model").exists()
+
+
+def test_a_full_disk_is_said_and_nothing_half_written(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "job", QUICK.model_copy(update={"checkpoint_seconds": 1e-6}))
+    # The device that is always full stands where the checkpoint is written.
+    (job / "checkpoint.pt.incoming").symlink_to("/dev/full")
+    status, events, _ = run([str(job)])
+    assert status == 1
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "disk_full"
+    assert not (job / "checkpoint.pt").exists()
+    assert not (job / "checkpoint.pt.incoming").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"--name": "two words"}, "bad_name"),
+        ({"--base": "sd99"}, "unknown_base"),
+        ({"--photos": "nowhere"}, "no_photos"),
+        ({"--steps": "0"}, "bad_job"),
+    ],
+)
+def test_what_is_asked_wrongly_is_a_clear_error(tmp_path: Path, changes: dict[str, str], code: str) -> None:
+    options = {"--photos": str(SELFIES), "--name": "abraza", "--base": "mini", "--out": str(tmp_path / "o")}
+    status, events, _ = run(["train", *(word for pair in {**options, **changes}.items() for word in pair)])
+    assert status in (1, 2)
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == code
+    assert not (tmp_path / "o").exists()
