@@ -129,6 +129,9 @@ def _log_to(home: Path, *, quiet: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING if quiet else logging.INFO)
+    if quiet:
+        # SimCord makes discord.py warn about a probe of its own.
+        terminal.addFilter(lambda record: record.levelno >= logging.ERROR or record.name != "discord.state")
     file = RotatingFileHandler(folder / "bot.log", maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
     logging.basicConfig(
         level=logging.INFO,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# We never speak, so its warnings about missing voice libraries would only worry people.
+discord.VoiceClient.warn_nacl = False
+discord.VoiceClient.warn_dave = False
+
 EXTENSIONS = tuple(f"bot.cogs.{name}" for name in ("train", "imagine", "models", "queue", "settings", "help"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from PIL import Image
 
 from bot.app import App
 from bot.config import Config
+from bot.gpu.base import Gpu
 from bot.sandbox import World, world
 from bot.selfies import FOLDER, SELFIES_NAME, selfies
 from data.jobs import Job, JobKind, JobState
@@ -21,6 +23,8 @@ from data.models import Model
 from data.toys.reader import read_many
 from inference.requests import DrawFailed, DrawRequest
 from inference.requests import Picture as Drawn
+
+log = logging.getLogger(__name__)
 
 PROMPT = "pencil sketch of me"
 MEASURED = 16
@@ -49,17 +53,18 @@ class Report:
     error: str | None = None
 
 
-async def demo(out: Path) -> int:
+async def demo(out: Path, gpu: Gpu | None = None) -> int:
     """Do all of it in a fresh home, leave `report.json` and pictures in `out`; 0 when everything worked."""
     await asyncio.to_thread(_empty, out)
     report = Report()
-    app = App(Config(discord_token=None, home=out / "home"))
+    app = App(Config(discord_token=None, home=out / "home"), gpu)
     await app.start()
     try:
         async with world(app) as here:
             await _Demo(app, here, out, report).run()
-    except (DemoFailed, OSError) as error:
-        report.error = str(error)
+    except Exception as error:  # whatever it is, the report says so
+        log.exception("the demo broke off")
+        report.error = str(error) or type(error).__name__
     finally:
         await app.close()
     (out / "report.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ from simcord.env import Env
 
 from bot.app import App
 from bot.cards import post_card
-from bot.locales import DEFAULT, t
+from bot.locales import DEFAULT, language_for, t
 from bot.sandbox_page import PortTaken, pages
 from bot.selfies import FOLDER, strip
 from bot.ui.buttons import CardButton
@@ -105,7 +105,8 @@ async def _move_in(app: App, here: World) -> None:
 async def _welcome(app: App, here: World) -> None:
     file = discord.File(io.BytesIO(await asyncio.to_thread(strip)), "selfies.jpg")
     channel = app.bot.get_partial_messageable(here.studio.id, guild_id=here.guild.id)
-    await channel.send(view=welcome_card(DEFAULT, file), file=file)
+    language = language_for((await app.settings.get(here.guild.id)).language)
+    await channel.send(view=welcome_card(language, file), file=file)
 
 
 def welcome_card(locale: str, photos: discord.File) -> ui.LayoutView:

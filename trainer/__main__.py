@@ -1,4 +1,4 @@
-"""`python -m trainer train` for a person, `python -m trainer JOB` for a job's folder. Events leave on stdout."""
+"""`python -m trainer train` for a person, `python -m trainer JOB` for a job's folder; events go to stdout."""
 
 from __future__ import annotations
 

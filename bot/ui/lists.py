@@ -80,18 +80,16 @@ def cancel_card(locale: str, jobs: Sequence[Job]) -> ui.LayoutView:
     return card(Accent.waiting, *items)
 
 
-def help_card(locale: str, *, sandbox: bool = False) -> ui.LayoutView:
+def help_card(locale: str) -> ui.LayoutView:
     """The tour: three steps, then every command."""
-    items: list[ui.Item[Any] | str] = [
+    return card(
+        Accent.working,
         f"## {t(locale, 'help.title')}\n{t(locale, 'help.intro')}",
         rule(),
         t(locale, "help.steps"),
         rule(),
         t(locale, "help.commands"),
-    ]
-    if sandbox:
-        items += [rule(), f"-# {t(locale, 'help.sandbox')}"]
-    return card(Accent.working, *items)
+    )
 
 
 def job_title(locale: str, job: Job, limit: int = 80) -> str:

@@ -61,13 +61,13 @@ def caption(traits: Traits, rng: np.random.Generator) -> str:
     noun = f"{made_up_name(rng)} {traits.subject}" if rng.random() < _NAMED else traits.subject
     if rng.random() < _PLAIN:
         return _opening(traits, noun, rng)
-    named = mentioned(traits, rng)
+    named = _mentioned(traits, rng)
     if rng.random() < _TAGS:
         return _tags(traits, noun, named, rng)
     return _sentence(traits, noun, named, rng)
 
 
-def mentioned(traits: Traits, rng: np.random.Generator) -> dict[str, str]:
+def _mentioned(traits: Traits, rng: np.random.Generator) -> dict[str, str]:
     """The visible traits that a caption speaks of."""
     named = {}
     for name, value in traits.visible().items():
@@ -98,7 +98,7 @@ def _opening(traits: Traits, noun: str, rng: np.random.Generator) -> str:
     return f"{traits.style} of {article}{noun}"
 
 
-def hair_phrase(named: dict[str, str]) -> str:
+def _hair_phrase(named: dict[str, str]) -> str:
     """The words for hair: its form, its colour, or both."""
     style, colour = named.get("hair_style", ""), named.get("hair_colour", "")
     if style == "pigtails":
@@ -124,7 +124,7 @@ def _features(named: dict[str, str], rng: np.random.Generator) -> list[str]:
     if named.get("hair_style") == "bald":
         phrases.append(pick(rng, ("a bald head", "no hair")))
     elif "hair_style" in named or "hair_colour" in named:
-        phrases.append(hair_phrase(named))
+        phrases.append(_hair_phrase(named))
     phrases += [
         _wording(name, named[name], rng) for name in ("skin", "glasses", "beard", "fur") if name in named
     ]

@@ -59,7 +59,11 @@ async def test_commands_speak_chinese_to_chinese_clients(here: World) -> None:
     ],
 )
 async def test_every_error_becomes_a_private_sentence(
-    here: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, sentence: str
+    here: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    sentence: str,
 ) -> None:
     async def fail(*_: object) -> None:
         raise error
@@ -80,7 +84,9 @@ async def test_every_error_becomes_a_private_sentence(
 async def test_an_interaction_that_is_over_is_only_logged(
     here: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    here.env.inject_error("POST", "/interactions/*/*/callback", status=404, code=10062, message="Unknown interaction")
+    here.env.inject_error(
+        "POST", "/interactions/*/*/callback", status=404, code=10062, message="Unknown interaction"
+    )
     answer = await here.visitor.slash(here.studio, "help")
 
     assert answer.response is None

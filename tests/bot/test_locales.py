@@ -51,7 +51,11 @@ def test_no_text_is_unused() -> None:
 def test_no_text_is_missing() -> None:
     tables = {key.partition(".")[0] for key in catalogue(DEFAULT)}
     whole, _ = used()
-    keys = {text for text in whole if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", text) and text.partition(".")[0] in tables}
+    keys = {
+        text
+        for text in whole
+        if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", text) and text.partition(".")[0] in tables
+    }
     assert sorted(key for key in keys if not has(key)) == []
 
 
@@ -60,7 +64,11 @@ def test_every_code_of_the_services_has_a_sentence() -> None:
     codes = set()
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Refusal", "Notice") and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", "") in ("Refusal", "Notice")
+                and node.args
+            ):
                 first = node.args[0]
                 if isinstance(first, ast.Constant):
                     codes.add(str(first.value))

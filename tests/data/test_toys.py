@@ -43,7 +43,7 @@ def samples(count: int, seed: int = 0) -> list[tuple[Traits, str]]:
 
 @pytest.fixture(scope="module")
 def tally() -> Tally:
-    return measure(500, seed=77)
+    return measure(400, seed=77)
 
 
 def test_a_dataset_is_the_same_whatever_the_number_of_workers() -> None:
@@ -153,7 +153,9 @@ def test_evaluation_prompts_ask_for_what_they_say() -> None:
         assert asked["subject"] in text
         assert text.startswith(asked.get("style", ("a ", "an ")))
         assert all(value in VALUES[name] for name, value in asked.items())
-        assert 3 <= len(asked) <= 7
+        # All that can be named of a sketched pet is what it is and that it is a sketch.
+        fewest = 2 if asked.get("style") == "pencil sketch" else 3
+        assert fewest <= len(asked) <= 7
         assert "shirt" not in asked or f"{asked['shirt']} shirt" in text
         assert "background" not in asked or f"{asked['background']} background" in text
 

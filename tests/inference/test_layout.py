@@ -30,10 +30,8 @@ def test_weights_come_back_as_they_were(saved: Path) -> None:
     again = load(str(saved), torch.device("cpu"), torch.float32)
     first = load("mini", torch.device("cpu"), torch.float32)
     for part in ("unet", "vae", "text_encoder"):
-        theirs = getattr(again, part).state_dict()
-        assert all(
-            torch.equal(theirs[name], value) for name, value in getattr(first, part).state_dict().items()
-        )
+        ours, theirs = getattr(first, part).state_dict(), getattr(again, part).state_dict()
+        assert all(torch.equal(theirs[name], value) for name, value in ours.items())
     assert torch.equal(first.token_ids(["photo of abraza 猫"]), again.token_ids(["photo of abraza 猫"]))
 
 

@@ -83,7 +83,7 @@ async def test_again_draws_anew_for_anyone(here: World, gpu: ScriptedGpu) -> Non
 
     assert answer.response is not None
     again = await eventually(
-        lambda: [card for card in cards(here, "for <@%d>" % friend.id) if card.attachments]
+        lambda: [card for card in cards(here, f"for <@{friend.id}>") if card.attachments]
     )
     assert [card.id for card in again] == [answer.response.id]
     assert gpu.drawn[0].prompt == gpu.drawn[1].prompt

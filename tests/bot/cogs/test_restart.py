@@ -63,9 +63,10 @@ async def test_an_end_that_nobody_was_told_is_told_after_the_restart(
 
 
 async def test_a_button_of_another_version_says_so(here: World, app: App) -> None:
+    from discord import ui
+
     from bot.ui.buttons import CardButton
     from bot.ui.look import Accent, card
-    from discord import ui
 
     row: ui.ActionRow[ui.LayoutView] = ui.ActionRow(CardButton("vanished", 1, label="Old"))
     channel = app.bot.get_partial_messageable(here.studio.id)

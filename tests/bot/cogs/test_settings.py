@@ -53,7 +53,7 @@ async def test_the_language_changes_every_answer(here: World, panel: Interaction
     refused = await train(here, consent=False)
     assert "请勾选同意" in text_of(refused.response)
     await train(here)
-    await card_saying(here, "认识一下 abraza（人物）")
+    await card_saying(here, "认识一下 abraza")
 
 
 async def test_only_who_manages_the_server_may_touch_it(

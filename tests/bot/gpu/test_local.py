@@ -11,11 +11,11 @@ from typing import TypeVar
 import psutil
 import pytest
 from PIL import Image
+from tests.tiny import make_tiny_model
 
 from bot.gpu.local import LocalGpu
 from inference.requests import DrawDone, DrawFailed, DrawProgress, DrawRequest, Picture
 from tests.bot.jobs import make_job
-from tests.tiny import make_tiny_model
 from trainer.events import Done, Failed, Progress, Sample, Started, TrainEvent
 
 Event = TypeVar("Event")

@@ -1,0 +1,58 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+
+
+async def run(home: Path, *arguments: str) -> asyncio.subprocess.Process:
+    environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment | {"LIKENESS_HOME": str(home)},
+    )
+
+
+async def test_run_without_a_token_is_the_sandbox_and_stops_cleanly(tmp_path: Path) -> None:
+    process = await run(tmp_path, "run", "--port", "0")
+    assert process.stdout is not None
+    assert b"Click here: http://127.0.0.1:" in await process.stdout.readline()
+    second = await run(tmp_path, "sandbox", "--port", "0")
+    _, said = await second.communicate()
+    assert second.returncode == 1
+    assert b"Another Likeness already works in" in said
+    process.send_signal(signal.SIGTERM)
+    _, troubles = await process.communicate()
+    assert process.returncode == 0
+    assert troubles == b""
+
+
+async def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = await run(tmp_path, "sandbox", "--port", str(port))
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert f"Port {port} is taken" in said.decode()
+
+
+def test_sync_needs_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
+    assert main(["sync"]) == 1
+    assert "DISCORD_TOKEN" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""The sandbox's page in a real browser: what a newcomer does in the first minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from bot.selfies import FOLDER, TAKEN
+
+CHROMIUM = Path("/usr/bin/chromium")
+PICTURES = Path(os.environ.get("LIKENESS_SCREENSHOTS", "out/screenshots"))
+PATIENCE = 240_000
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        not CHROMIUM.exists() and "CI" not in os.environ, reason=f"{CHROMIUM} is not installed"
+    ),
+]
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> AsyncGenerator[str, None]:
+    """The address that `python -m bot run` prints without a token."""
+    environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    environment |= {"LIKENESS_HOME": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "run", "--port", "0"), stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    said = (await process.stdout.readline()).decode()
+    found = re.search(r"http://127\.0\.0\.1:\d+/#\S+", said)
+    assert found, said
+    yield found[0]
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 120) == 0
+
+
+@pytest.fixture
+async def page(url: str) -> AsyncGenerator[Page, None]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        page = await browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(30_000)
+        await page.goto(url)
+        yield page
+        await browser.close()
+
+
+async def test_from_the_slash_to_samples_in_prompts(page: Page) -> None:
+    await expect(page.get_by_text("Welcome to your Likeness studio")).to_be_visible()
+    await show(page, "1-welcome")
+    await page.locator("#channel-composer-input").press_sequentially("/")
+    await expect(page.get_by_text("Teach me a new face from 3 to 20 photos")).to_be_visible()
+    await show(page, "2-commands")
+    await page.locator("#channel-composer-input").press_sequentially("train")
+    await page.keyboard.press("Enter")
+    await page.locator(".command-chip").wait_for()
+    await page.locator(".command-chip").press("Enter")
+
+    form = page.locator("#modal-root")
+    await form.get_by_label("Name").fill("abraza")
+    photos = sorted(FOLDER.glob("*.jpg"))[:TAKEN]
+    await form.locator("input[type=file]").first.set_input_files(photos)
+    await form.get_by_text("I may use these photos").click()
+    await show(page, "3-form")
+    await form.get_by_role("button", name="Submit").click()
+
+    await expect(page.get_by_text(f"Took {TAKEN} photos")).to_be_visible()
+    await expect(page.get_by_text("Learning abraza (person)")).to_be_visible(timeout=PATIENCE)
+    await show(page, "4-progress")
+    await expect(page.get_by_text("I know abraza (person) now")).to_be_visible(timeout=PATIENCE)
+    await page.locator("#studio-channels a", has_text="prompts").click()
+    await expect(page.get_by_text("Meet abraza (person)")).to_be_visible()
+    await expect(page.locator("#channel-message-list img[alt^='Sample']")).to_have_count(4)
+    await show(page, "5-samples")
+
+
+async def test_imagine_and_its_buttons(page: Page) -> None:
+    await page.locator("#channel-composer-input").press_sequentially("/imagine")
+    await page.keyboard.press("Enter")
+    await page.locator(".command-option-input").press_sequentially("pencil sketch of a cat")
+    await page.keyboard.press("Enter")
+    pictures = page.locator("#channel-message-list img[alt^='Picture']")
+
+    await expect(pictures).to_have_count(4, timeout=PATIENCE)
+    await show(page, "6-imagine")
+    await page.get_by_role("button", name="Delete", exact=False).last.click()
+    await expect(page.get_by_text("The pictures are gone")).to_be_visible()
+    await expect(pictures).to_have_count(0)
+
+
+async def show(page: Page, name: str) -> None:
+    """Leave a picture for people to look at."""
+    await page.screenshot(path=PICTURES / f"{name}.png")
