@@ -129,7 +129,8 @@ class _Demo:
                 return job
             if job.state.ended:
                 raise DemoFailed(f"The {kind} job {job.state}: {job.error}")
-            now = f"{job.phase or job.state} {job.step} of {job.steps}"
+            tenth = 10 * job.step // max(job.steps, 1)
+            now = f"{job.phase or job.state} {10 * tenth}%"
             if now != told:
                 _say(f"  {now}")
                 told = now

@@ -10,13 +10,14 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Locator, Page, async_playwright, expect
 
 from bot.selfies import FOLDER, TAKEN
 
 CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = Path(os.environ.get("LIKENESS_SCREENSHOTS", "out/screenshots"))
 PATIENCE = 240_000
+PHOTOS = sorted(FOLDER.glob("*.jpg"))
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -56,33 +57,49 @@ async def page(url: str) -> AsyncGenerator[Page, None]:
         await browser.close()
 
 
+async def open_form(page: Page) -> Locator:
+    """Type `/train` and send it; the form, with all but the photos filled in."""
+    await page.locator("#channel-composer-input").press_sequentially("/train")
+    await page.keyboard.press("Enter")
+    await page.locator(".send-message").click()
+    form = page.locator("#modal-root")
+    await form.locator("[data-custom-id=name] input").fill("abraza")
+    await form.get_by_text("I may use these photos").click()
+    return form
+
+
 async def test_from_the_slash_to_samples_in_prompts(page: Page) -> None:
-    await expect(page.get_by_text("Welcome to your Likeness studio")).to_be_visible()
+    await expect(said(page, "Welcome to your Likeness studio")).to_be_visible()
     await show(page, "1-welcome")
     await page.locator("#channel-composer-input").press_sequentially("/")
     await expect(page.get_by_text("Teach me a new face from 3 to 20 photos")).to_be_visible()
     await show(page, "2-commands")
-    await page.locator("#channel-composer-input").press_sequentially("train")
-    await page.keyboard.press("Enter")
-    await page.locator(".command-chip").wait_for()
-    await page.locator(".command-chip").press("Enter")
-
-    form = page.locator("#modal-root")
-    await form.get_by_label("Name").fill("abraza")
-    photos = sorted(FOLDER.glob("*.jpg"))[:TAKEN]
-    await form.locator("input[type=file]").first.set_input_files(photos)
-    await form.get_by_text("I may use these photos").click()
+    await page.locator("#channel-composer-input").fill("")
+    form = await open_form(page)
+    await form.locator("input[type=file]").first.set_input_files(PHOTOS[:TAKEN])
     await show(page, "3-form")
     await form.get_by_role("button", name="Submit").click()
 
-    await expect(page.get_by_text(f"Took {TAKEN} photos")).to_be_visible()
-    await expect(page.get_by_text("Learning abraza (person)")).to_be_visible(timeout=PATIENCE)
+    await expect(said(page, f"Took {TAKEN} photos")).to_be_visible()
+    await expect(said(page, "Learning abraza (person)")).to_be_visible(timeout=PATIENCE)
     await show(page, "4-progress")
-    await expect(page.get_by_text("I know abraza (person) now")).to_be_visible(timeout=PATIENCE)
+    await expect(said(page, "I know abraza (person) now")).to_be_visible(timeout=PATIENCE)
     await page.locator("#studio-channels a", has_text="prompts").click()
-    await expect(page.get_by_text("Meet abraza (person)")).to_be_visible()
+    await expect(said(page, "Meet abraza (person)")).to_be_visible()
     await expect(page.locator("#channel-message-list img[alt^='Sample']")).to_have_count(4)
     await show(page, "5-samples")
+
+
+async def test_two_uploads_are_one_training_that_can_be_cancelled(page: Page) -> None:
+    form = await open_form(page)
+    first, second = await form.locator("input[type=file]").all()
+    await first.set_input_files(PHOTOS[:10])
+    await second.set_input_files(PHOTOS[10:])
+    await form.get_by_role("button", name="Submit").click()
+
+    await expect(said(page, f"Took {len(PHOTOS)} photos")).to_be_visible()
+    await page.locator("button.component-button", has_text="Cancel").click()
+    await expect(said(page, "Stopped learning abraza (person)")).to_be_visible(timeout=PATIENCE)
 
 
 async def test_imagine_and_its_buttons(page: Page) -> None:
@@ -94,9 +111,14 @@ async def test_imagine_and_its_buttons(page: Page) -> None:
 
     await expect(pictures).to_have_count(4, timeout=PATIENCE)
     await show(page, "6-imagine")
-    await page.get_by_role("button", name="Delete", exact=False).last.click()
-    await expect(page.get_by_text("The pictures are gone")).to_be_visible()
+    await page.locator("button.component-button", has_text="Delete").click()
+    await expect(said(page, "The pictures are gone")).to_be_visible()
     await expect(pictures).to_have_count(0)
+
+
+def said(page: Page, text: str) -> Locator:
+    """A text among the channel's messages."""
+    return page.locator("#channel-message-list").get_by_text(text)
 
 
 async def show(page: Page, name: str) -> None:

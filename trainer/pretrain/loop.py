@@ -13,9 +13,8 @@ import torch
 
 from trainer.replay import Replay
 
-_REPORT_EVERY = 200
+_REPORT_EVERY = 50
 _SAVE_SECONDS = 60.0
-_WARM_UP_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,18 @@ class Schedule:
     steps: int
     learning_rate: float
     average_decay: float = 0.999
+    warm_up: int = 300
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
-        if step < _WARM_UP_STEPS:
-            return self.learning_rate * (step + 1) / _WARM_UP_STEPS
-        done = (step - _WARM_UP_STEPS) / max(1, self.steps - _WARM_UP_STEPS)
+        if step < self.warm_up:
+            return self.learning_rate * (step + 1) / self.warm_up
+        done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+    def decay(self, step: int) -> float:
+        """Share of the moving average that a step keeps: little at first, else the random start stays in it."""
+        return min(self.average_decay, (step + 1) / (step + 10))
 
 
 def fit(
@@ -49,7 +53,7 @@ def fit(
     (of time.monotonic) came before the last step: call again to go on.
     """
     parameters = list(module.parameters())
-    rate = torch.zeros((), device=device)
+    rate, decay = torch.zeros((), device=device), torch.zeros((), device=device)
     optimizer = torch.optim.AdamW(
         parameters,
         lr=rate,
@@ -67,7 +71,8 @@ def fit(
         value.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        torch._foreach_lerp_(average, parameters, 1.0 - schedule.average_decay)
+        torch._foreach_mul_(average, decay)
+        torch._foreach_add_(average, torch._foreach_mul(parameters, 1.0 - decay))
         total.add_(value.detach())
 
     done = _restore(file, module, optimizer, average)
@@ -75,6 +80,7 @@ def fit(
     saved = reported = time.monotonic()
     while done < schedule.steps and time.monotonic() < deadline:
         rate.fill_(schedule.rate(done))
+        decay.fill_(schedule.decay(done))
         replay()
         done += 1
         if done % _REPORT_EVERY == 0:

@@ -14,6 +14,7 @@ from trainer.pretrain.loop import Schedule, fit
 
 _KL_WEIGHT = 2e-4
 _EDGE_WEIGHT = 0.5
+_LATENT_NOISE = 0.05
 _SNR_GAMMA = 5.0
 _DROP_CAPTION = 0.1
 
@@ -36,6 +37,35 @@ def train_vae(
     return fit(vae, loss, schedule, file=file, device=device, deadline=deadline)
 
 
+def train_decoder(
+    vae: AutoencoderKL,
+    pictures: torch.Tensor,
+    latents: torch.Tensor,
+    schedule: Schedule,
+    *,
+    batch: int,
+    file: Path,
+    deadline: float,
+) -> bool:
+    """Fit the decoder alone on pictures and their latents (not scaled): what latents mean stays as it is.
+
+    Stability's ft-mse autoencoders were made so too. False when the deadline came first.
+    """
+    device = pictures.device
+    decoder = torch.nn.ModuleList([vae.post_quant_conv, vae.decoder])
+
+    def loss() -> torch.Tensor:
+        index = torch.randint(len(pictures), (batch,), device=device)
+        real, latent = to_unit(pictures[index]), latents[index].float()
+        # A denoiser's latents are a little off; the decoder should not mind.
+        latent = latent + _LATENT_NOISE * torch.randn_like(latent)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
+            drawn = vae.decode(latent).sample.float()
+        return F.l1_loss(drawn, real) + _EDGE_WEIGHT * _edge_loss(drawn, real)
+
+    return fit(decoder, loss, schedule, file=file, device=device, deadline=deadline)
+
+
 def _edge_loss(drawn: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     """L1 of the differences between neighbours: without it thin lines (glasses, whiskers) blur away."""
     across = F.l1_loss(drawn.diff(dim=-1), real.diff(dim=-1))
@@ -51,7 +81,7 @@ def _kl(posterior: object) -> torch.Tensor:
 def encode_all(vae: AutoencoderKL, pictures: torch.Tensor, batch: int = 1024) -> torch.Tensor:
     """Latent means of every picture, bfloat16 [N,4,h,w]; not scaled."""
     parts = []
-    with torch.autocast(pictures.device.type, torch.bfloat16):
+    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=pictures.is_cuda):
         for chunk in pictures.split(batch):
             parts.append(vae.encode(to_unit(chunk)).latent_dist.mean.bfloat16())
     return torch.cat(parts)

@@ -51,7 +51,8 @@ async def test_me_is_the_person_whose_model_draws(here: World, app: App, gpu: Sc
     assert gpu.drawn[-1].model == str(model.path)
 
 
-async def test_the_model_can_be_picked(here: World, gpu: ScriptedGpu) -> None:
+@pytest.mark.xfail(strict=True, reason="ImagineService can't be told yet to draw with the base model")
+async def test_the_base_model_can_be_picked(here: World, gpu: ScriptedGpu) -> None:
     await train(here)
     await card_saying(here, "Meet abraza")
     choices = await here.visitor.autocomplete(here.studio, "imagine", "model", "", prompt="x")
@@ -63,6 +64,9 @@ async def test_the_model_can_be_picked(here: World, gpu: ScriptedGpu) -> None:
     await here.visitor.slash(here.studio, "imagine", prompt="a house", model=choices[1]["value"], seed=1)
     await card_saying(here, "seed 1")
     assert gpu.drawn[-1].model == "mini"
+
+
+async def test_a_model_of_somebody_else_is_refused(here: World) -> None:
     answer = await here.visitor.slash(here.studio, "imagine", prompt="a house", model="somebody else")
     assert "not yours" in text_of(answer.response)
 

@@ -1,4 +1,4 @@
-"""Real trainers and a real inference server, on a model small enough for any machine."""
+"""Real trainers and a real inference server, on the bundled mini model."""
 
 import asyncio
 import signal
@@ -11,40 +11,31 @@ from typing import TypeVar
 import psutil
 import pytest
 from PIL import Image
-from tests.tiny import make_tiny_model
 
 from bot.gpu.local import LocalGpu
 from inference.requests import DrawDone, DrawFailed, DrawProgress, DrawRequest, Picture
-from tests.bot.jobs import make_job
+from tests.trainer.conftest import QUICK, make_job
 from trainer.events import Done, Failed, Progress, Sample, Started, TrainEvent
 
 Event = TypeVar("Event")
 SECRET = "very-secret"
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "tiny"
-    make_tiny_model(path)
-    return path
-
-
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # more threads only slow down a model this small
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISCORD_TOKEN", "HF_TOKEN"):
         monkeypatch.setenv(name, SECRET)
 
 
 @pytest.fixture
-def job(tmp_path: Path, model: Path) -> Path:
-    return make_job(tmp_path / "job", model)
+def job(tmp_path: Path) -> Path:
+    return make_job(tmp_path / "job", QUICK)
 
 
 @pytest.fixture
-def long_job(tmp_path: Path, model: Path) -> Path:
+def long_job(tmp_path: Path) -> Path:
     """A training that does not end by itself while a test looks."""
-    return make_job(tmp_path / "job", model, steps=20_000)
+    return make_job(tmp_path / "job", QUICK.model_copy(update={"steps": 20_000}))
 
 
 @pytest.fixture
@@ -63,7 +54,7 @@ def children(words: str = "") -> list[psutil.Process]:
 
 def assert_no_secrets(process: psutil.Process) -> None:
     environment = process.environ()
-    assert environment["OMP_NUM_THREADS"] == "1" and SECRET not in environment.values()
+    assert environment["HF_HUB_OFFLINE"] == "1" and SECRET not in environment.values()
 
 
 async def collect(events: AsyncGenerator[Event, None]) -> list[Event]:
@@ -83,10 +74,10 @@ def in_training(event: TrainEvent) -> bool:
     return isinstance(event, Progress)
 
 
-def request(model: Path, out: Path, steps: int = 2, count: int = 2, name: str = "one") -> DrawRequest:
+def request(out: Path, steps: int = 2, count: int = 2, name: str = "one") -> DrawRequest:
     out.mkdir(exist_ok=True)
     return DrawRequest(
-        id=name, model=str(model), prompt="photo of a person", steps=steps, count=count, seed=5, out=str(out)
+        id=name, model="mini", prompt="photo of a person", steps=steps, count=count, seed=5, out=str(out)
     )
 
 
@@ -150,35 +141,35 @@ async def test_a_trainer_that_does_not_answer_is_killed_after_its_grace(
 
 
 async def test_a_program_that_can_not_be_started_is_a_lost_trainer_and_a_lost_server(
-    gpu: LocalGpu, job: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gpu: LocalGpu, job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     (lost,) = await collect(gpu.train(job))
     assert isinstance(lost, Failed) and lost.code == "trainer_lost"
-    (failed,) = await collect(gpu.draw(request(model, tmp_path / "out")))
+    (failed,) = await collect(gpu.draw(request(tmp_path / "out")))
     assert isinstance(failed, DrawFailed) and failed.code == "server_lost"
     with pytest.raises(OSError):
         await gpu.device()
 
 
 async def test_a_server_that_ends_at_once_is_reported_and_tried_again(
-    gpu: LocalGpu, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gpu: LocalGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/bin/false")
-        (failed,) = await collect(gpu.draw(request(model, tmp_path / "out")))
+        (failed,) = await collect(gpu.draw(request(tmp_path / "out")))
         assert isinstance(failed, DrawFailed) and failed.code == "server_lost"
         assert "exit code 1" in failed.message
         with pytest.raises(ConnectionError, match="exit code 1"):
             await gpu.device()
     assert (await gpu.device()).memory_gib > 0
-    await check_one_server_draws_for_everyone(gpu, model, tmp_path)
+    await check_one_server_draws_for_everyone(gpu, tmp_path)
 
 
-async def check_one_server_draws_for_everyone(gpu: LocalGpu, model: Path, tmp_path: Path) -> None:
+async def check_one_server_draws_for_everyone(gpu: LocalGpu, tmp_path: Path) -> None:
     one, two = await asyncio.gather(
-        collect(gpu.draw(request(model, tmp_path / "one"))),
-        collect(gpu.draw(request(model, tmp_path / "two", count=1, name="two"))),
+        collect(gpu.draw(request(tmp_path / "one"))),
+        collect(gpu.draw(request(tmp_path / "two", count=1, name="two"))),
     )
     assert len(children("inference")) == 1
     for events, name, count in ((one, "one", 2), (two, "two", 1)):
@@ -191,22 +182,18 @@ async def check_one_server_draws_for_everyone(gpu: LocalGpu, model: Path, tmp_pa
                 assert image.size == (picture.width, picture.height)
 
 
-async def test_a_server_that_dies_or_is_interrupted_draws_the_next(
-    gpu: LocalGpu, model: Path, tmp_path: Path
-) -> None:
-    async with aclosing(gpu.draw(request(model, tmp_path / "out", steps=200, count=16))) as events:
+async def test_a_server_that_dies_or_is_interrupted_draws_the_next(gpu: LocalGpu, tmp_path: Path) -> None:
+    async with aclosing(gpu.draw(request(tmp_path / "out", steps=200, count=16))) as events:
         await until(events, lambda event: isinstance(event, DrawProgress))
         (server,) = children("inference")
         assert_no_secrets(server)
         server.send_signal(signal.SIGKILL)
         last = [event async for event in events][-1]
     assert isinstance(last, DrawFailed) and last.code == "server_lost" and "SIGKILL" in last.message
-    following = await collect(gpu.draw(request(model, tmp_path / "out", name="two")))
+    following = await collect(gpu.draw(request(tmp_path / "out", name="two")))
     assert isinstance(following[-1], DrawDone)
-    async with aclosing(
-        gpu.draw(request(model, tmp_path / "long", steps=200, count=16, name="three"))
-    ) as events:
+    async with aclosing(gpu.draw(request(tmp_path / "long", steps=200, count=16, name="three"))) as events:
         await until(events, lambda event: isinstance(event, DrawProgress))
-    following = await collect(gpu.draw(request(model, tmp_path / "short", name="four")))
+    following = await collect(gpu.draw(request(tmp_path / "short", name="four")))
     assert isinstance(following[-1], DrawDone)
     assert list((tmp_path / "long").iterdir()) == [], "a stream that is closed stops its drawing"

@@ -1,21 +1,25 @@
 """The dispatcher with a scripted GPU: what can't be made to happen with the real one at the right moment."""
 
 import errno
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.gpu.base import Gpu
+from bot.services import queue
 from bot.services.housekeeping import Housekeeping
 from bot.services.queue import Dispatcher
 from bot.services.work import MAX_ATTEMPTS, Throttle
 from data.jobs import Job, JobState
 from inference.requests import DrawEvent, DrawFailed, DrawRequest
-from tests.bot.services.house import ANN, BOB, House, Recorder
+from inference.requests import Picture as DrawnPicture
+from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder
 from tests.fakes import ScriptedGpu
-from trainer.events import Cancelled, Failed, Started, TrainEvent
+from trainer.events import Cancelled, Done, Failed, Started, TrainEvent
 
 
 @asynccontextmanager
@@ -106,11 +110,19 @@ async def test_a_failed_training_says_why_and_keeps_its_photos(house: House, rec
     assert await house.models.of_user(ANN, job.guild_id) == []
 
 
-async def test_a_failed_drawing_leaves_no_pictures(house: House, recorder: Recorder) -> None:
+async def test_a_drawing_that_fails_half_way_leaves_no_pictures(house: House, recorder: Recorder) -> None:
+    class HalfWay(ScriptedGpu):
+        async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+            async for event in super().draw(request):
+                yield event
+                if isinstance(event, DrawnPicture):
+                    yield DrawFailed(id=request.id, code="out_of_memory", message="Too little memory.")
+
     job = await house.imagine()
-    async with serving(house, ScriptedGpu(draw_failure="out_of_memory"), recorder):
+    async with serving(house, HalfWay(), recorder):
         failed = await house.announced(job.id)
     assert (failed.state, failed.error_code) == (JobState.failed, "out_of_memory")
+    assert await house.pictures.of_job(job.id) == [] and recorder.shown == {}
     assert not house.files.pictures(job.id).exists()
 
 
@@ -166,6 +178,25 @@ async def test_an_error_of_ours_ends_one_job_not_the_queue(
     assert "secret" not in (failed.error or "")
 
 
+async def test_the_end_of_a_job_waits_for_a_database_that_can_not_be_written(
+    house: House, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail, tries = house.jobs.fail, []
+
+    async def full(*arguments: Any) -> Job | None:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        return await fail(*arguments)
+
+    monkeypatch.setattr(house.jobs, "fail", full)
+    monkeypatch.setattr(queue, "_PAUSE_SECONDS", 0)
+    job = await house.accept()
+    async with serving(house, FlakyGpu(OSError(errno.ENOSPC, "No space left on device")), recorder):
+        failed = await house.announced(job.id)
+    assert (failed.error_code, len(tries)) == ("disk_full", 3)
+
+
 async def test_a_drawing_without_its_model_fails(house: House, recorder: Recorder) -> None:
     model_id = await house.make_model()
     job = await house.imagine("me")
@@ -208,6 +239,23 @@ async def test_cancelling_what_runs_stops_it_and_serves_the_next(house: House, r
         await house.announced(first.id)
     assert not house.files.job(first.id).exists()
     assert sorted(end.id for end in recorder.ends) == [first.id, second.id], "each end is told once"
+
+
+async def test_a_training_that_is_cancelled_as_it_ends_leaves_no_model(
+    house: House, recorder: Recorder
+) -> None:
+    class TooLate(ScriptedGpu):
+        async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
+            async for event in super().train(job):
+                if isinstance(event, Done):
+                    await house.jobs.cancel(int(job.name))
+                yield event
+
+    job = await house.accept()
+    async with serving(house, TooLate(), recorder):
+        assert (await house.announced(job.id)).state is JobState.cancelled
+    assert await house.models.of_user(ANN, GUILD) == [] and await house.pictures.of_job(job.id) == []
+    assert list(house.files.models.iterdir()) == list(house.files.jobs.iterdir()) == []
 
 
 async def test_people_are_served_in_turn(house: House, recorder: Recorder) -> None:

@@ -2,27 +2,19 @@
 
 import asyncio
 import sys
-from pathlib import Path
 
 import psutil
-import pytest
-from tests.tiny import make_tiny_model
 
 from bot.gpu.local import LocalGpu
 from data.jobs import Job, JobKind, JobState
-from tests.bot.jobs import make_job
 from tests.bot.services.house import ANN, GUILD, WAIT_SECONDS, House, Recorder
+from tests.trainer.conftest import QUICK, make_job
 from trainer.job import JobFolder
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    make_tiny_model(tmp_path / "tiny")
-    return tmp_path / "tiny"
-
-
-async def create_training(house: House, model: Path, steps: int) -> Job:
-    folder = JobFolder(make_job(house.files.incoming_job(), model, steps))
+async def create_training(house: House, steps: int) -> Job:
+    recipe = QUICK.model_copy(update={"steps": steps})
+    folder = JobFolder(make_job(house.files.incoming_job(), recipe))
     job = await house.jobs.create(
         JobKind.train,
         user_id=ANN,
@@ -36,12 +28,9 @@ async def create_training(house: House, model: Path, steps: int) -> Job:
     return job
 
 
-async def test_a_bot_that_was_killed_goes_on_where_it_was(
-    house: House, recorder: Recorder, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    training = await create_training(house, model, steps=200)
-    drawing = await house.imagining(base=str(model)).submit(
+async def test_a_bot_that_was_killed_goes_on_where_it_was(house: House, recorder: Recorder) -> None:
+    training = await create_training(house, steps=40)
+    drawing = await house.imagining().submit(
         "a cat", steps=200, count=4, seed=5, user_id=ANN, guild_id=GUILD, channel_id=8, locale="en"
     )
     bot = await asyncio.create_subprocess_exec(
