@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -52,7 +53,10 @@ class FileStore:
 
     def class_pool(self, base: str) -> Path:
         """Class images drawn by `base`, shared by all jobs that start from it."""
-        return self.home / "class_images" / re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.")
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.")
+        if slug != base:  # then another base may have the same one
+            slug += "-" + hashlib.sha256(base.encode()).hexdigest()[:8]
+        return self.home / "class_images" / slug
 
     def relative(self, path: Path) -> str:
         """The form that the database keeps. Raises ValueError for a path outside of home."""
@@ -87,21 +91,6 @@ class FileStore:
                     shutil.rmtree(leftover)
                 else:
                     leftover.unlink()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file: a reader finds the old content or all of the new, never half of it. Raises OSError."""
-    incoming = path.with_name(path.name + _INCOMING)
-    try:
-        with incoming.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        incoming.replace(path)
-    except BaseException:
-        incoming.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

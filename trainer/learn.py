@@ -29,20 +29,25 @@ def learn(
     emit: Callable[[BaseModel], None],
     stop: Callable[[], bool],
 ) -> float:
-    """Train up to step `steps` and return the mean seconds a step took.
+    """Train up to step `steps` and return the mean seconds of a step.
 
     Raises Stopped, after a checkpoint, when `stop` says so, and TrainError(loss_not_finite) before a
     checkpoint could keep the damage.
     """
-    started, first = time.monotonic(), dreambooth.done
-    saved, interval = started, checkpoint_seconds
+    started = saved = time.monotonic()
+    interval = checkpoint_seconds
+    pace = Pace(started, dreambooth.done)
     while dreambooth.done < steps:
         dreambooth.step()
         if dreambooth.done % _REPORT_STEPS == 0 or dreambooth.done == steps:
             loss = _checked_loss(dreambooth)
-            pace = (time.monotonic() - started) / (dreambooth.done - first)
-            left = pace * (steps - dreambooth.done)
-            emit(Progress(step=dreambooth.done, steps=steps, loss=loss, step_seconds=pace, seconds_left=left))
+            seconds = pace.at(time.monotonic(), dreambooth.done)
+            left = seconds * (steps - dreambooth.done)
+            emit(
+                Progress(
+                    step=dreambooth.done, steps=steps, loss=loss, step_seconds=seconds, seconds_left=left
+                )
+            )
         stopping = stop()
         if stopping or time.monotonic() - saved >= interval:
             cost = _save(dreambooth, checkpoint, emit)
@@ -50,7 +55,28 @@ def learn(
             interval = max(checkpoint_seconds, cost / _CHECKPOINT_SHARE)
         if stopping:
             raise Stopped(dreambooth.done)
-    return (time.monotonic() - started) / max(1, dreambooth.done - first)
+    return pace.seconds
+
+
+class Pace:
+    """Seconds a step, without the first report's steps as soon as there are others.
+
+    The first ones choose kernels and capture the graph: they would spoil the time that is left.
+    """
+
+    def __init__(self, now: float, step: int) -> None:
+        self.seconds = 0.0
+        """Mean seconds a step at the last report."""
+        self._since = (now, step)
+        self._warm = False
+
+    def at(self, now: float, step: int) -> float:
+        """Take a report at time `now` (of time.monotonic) and return the mean."""
+        began, first = self._since
+        self.seconds = (now - began) / (step - first)
+        if not self._warm:
+            self._since, self._warm = (now, step), True
+        return self.seconds
 
 
 def _checked_loss(dreambooth: DreamBooth) -> float:

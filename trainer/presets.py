@@ -9,7 +9,7 @@ PRESETS = {
     "lesson": Recipe(),
     # The mini model is a hundredth of the size: it takes larger steps and fewer of them.
     "mini": Recipe(
-        steps=400,
+        steps=300,
         learning_rate=1e-4,
         class_images=24,
         class_image_steps=20,

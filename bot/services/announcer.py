@@ -51,8 +51,10 @@ class Announcer:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to announce, first the ends that nobody was told before a restart."""
+        for job in await self._jobs.unannounced(since=time.time() - _GIVE_UP_SECONDS):
+            self.ended(job.id)
         self._task = asyncio.create_task(self._run(), name="announcer")
 
     async def stop(self) -> None:
@@ -72,8 +74,6 @@ class Announcer:
         self.changed(job_id)
 
     async def _run(self) -> None:
-        for job in await self._jobs.unannounced(since=time.time() - _GIVE_UP_SECONDS):
-            self.ended(job.id)
         # All tasks are born here, not in `changed`: its callers may be tasks that end soon.
         async with asyncio.TaskGroup() as group:
             while True:

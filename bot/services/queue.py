@@ -51,7 +51,7 @@ class Dispatcher:
             if job.attempts >= MAX_ATTEMPTS:
                 code = "trainer_lost" if job.kind is JobKind.train else "server_lost"
                 await self._jobs.fail(job.id, code, f"The job was interrupted {job.attempts} times.")
-        self._announcer.start()
+        await self._announcer.start()
         self._tasks = [asyncio.create_task(self._serve(kind), name=f"serve-{kind}") for kind in JobKind]
 
     async def stop(self) -> None:

@@ -69,6 +69,11 @@ def _names(job: Job) -> dict[str, object]:
     return {"name": quoted(concept.name), "class_name": class_label(job.locale, concept.class_name)}
 
 
+def _steps(job: Job) -> int:
+    """Steps of the whole training; the job's own count is that of its present phase."""
+    return TrainSpec.model_validate_json(job.payload).recipe.steps or job.steps
+
+
 def _subtitle(job: Job) -> str:
     spec = TrainSpec.model_validate_json(job.payload)
     return "-# " + t(
@@ -76,7 +81,7 @@ def _subtitle(job: Job) -> str:
         "train.subtitle",
         user=f"<@{job.user_id}>",
         photos=job.photos,
-        steps=job.steps,
+        steps=_steps(job),
         base=quoted(spec.base, 60),
         id=job.id,
     )
@@ -129,7 +134,7 @@ def _done(job: Job, samples_channel: int | None) -> ui.LayoutView:
         took = duration(job.locale, job.finished_at - job.started_at)
     lines = [
         f"## {t(job.locale, 'train.done', **_names(job))}",
-        t(job.locale, "train.done_facts", steps=job.steps, time=took),
+        t(job.locale, "train.done_facts", steps=_steps(job), time=took),
     ]
     if samples_channel is not None:
         lines.append(t(job.locale, "train.done_samples", channel=f"<#{samples_channel}>"))

@@ -1,26 +1,8 @@
-import errno
-import os
 from pathlib import Path
 
 import pytest
 
-from data.files import FileStore, write_whole
-
-
-def test_a_write_that_fails_keeps_the_old_content_and_no_leftover(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    write_whole(path, b"old")
-
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+from data.files import FileStore
 
 
 def test_adopting_twice_is_adopting_once(files: FileStore) -> None:
@@ -59,3 +41,7 @@ def test_a_class_pool_stays_inside_the_home(files: FileStore, base: str) -> None
     pool = files.class_pool(base)
     assert pool.parent == files.home / "class_images"
     assert pool.name not in ("", ".", "..")
+
+
+def test_two_bases_never_share_a_class_pool(files: FileStore) -> None:
+    assert len({files.class_pool(base) for base in ("a/b", "a-b", "/a/b", "a\\b")}) == 4

@@ -16,11 +16,11 @@ from bot.selfies import FOLDER, TAKEN
 
 CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = Path(os.environ.get("LIKENESS_SCREENSHOTS", "out/screenshots"))
-PATIENCE = 240_000
+PATIENCE = 480_000
 PHOTOS = sorted(FOLDER.glob("*.jpg"))
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         not CHROMIUM.exists() and "CI" not in os.environ, reason=f"{CHROMIUM} is not installed"
     ),
@@ -82,11 +82,12 @@ async def test_from_the_slash_to_samples_in_prompts(page: Page) -> None:
 
     await expect(said(page, f"Took {TAKEN} photos")).to_be_visible()
     await expect(said(page, "Learning abraza (person)")).to_be_visible(timeout=PATIENCE)
+    await expect(said(page, "loss")).to_be_visible(timeout=PATIENCE)
     await show(page, "4-progress")
     await expect(said(page, "I know abraza (person) now")).to_be_visible(timeout=PATIENCE)
     await page.locator("#studio-channels a", has_text="prompts").click()
     await expect(said(page, "Meet abraza (person)")).to_be_visible()
-    await expect(page.locator("#channel-message-list img[alt^='Sample']")).to_have_count(4)
+    await expect_pictures(page.locator("#channel-message-list img[alt^='Sample']"), 4)
     await show(page, "5-samples")
 
 
@@ -109,7 +110,7 @@ async def test_imagine_and_its_buttons(page: Page) -> None:
     await page.keyboard.press("Enter")
     pictures = page.locator("#channel-message-list img[alt^='Picture']")
 
-    await expect(pictures).to_have_count(4, timeout=PATIENCE)
+    await expect_pictures(pictures, 4)
     await show(page, "6-imagine")
     await page.locator("button.component-button", has_text="Delete").click()
     await expect(said(page, "The pictures are gone")).to_be_visible()
@@ -119,6 +120,13 @@ async def test_imagine_and_its_buttons(page: Page) -> None:
 def said(page: Page, text: str) -> Locator:
     """A text among the channel's messages."""
     return page.locator("#channel-message-list").get_by_text(text)
+
+
+async def expect_pictures(pictures: Locator, count: int) -> None:
+    """So many pictures, each of them loaded."""
+    await expect(pictures).to_have_count(count, timeout=PATIENCE)
+    for picture in await pictures.all():
+        await expect(picture).not_to_have_js_property("naturalWidth", 0)
 
 
 async def show(page: Page, name: str) -> None:

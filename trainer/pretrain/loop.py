@@ -34,7 +34,7 @@ class Schedule:
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
 
     def decay(self, step: int) -> float:
-        """Share of the moving average that a step keeps: little at first, else the random start stays in it."""
+        """Share of the average that a step keeps: little at first, else the random start would stay in it."""
         return min(self.average_decay, (step + 1) / (step + 10))
 
 

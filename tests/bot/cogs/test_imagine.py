@@ -43,9 +43,9 @@ async def test_small_pictures_are_enlarged_and_keep_their_parameters(here: World
 async def test_me_is_the_person_whose_model_draws(here: World, app: App, gpu: ScriptedGpu) -> None:
     await train(here)
     await card_saying(here, "Meet abraza")
-    await here.visitor.slash(here.studio, "imagine", prompt="me as a pirate")
+    await here.visitor.slash(here.studio, "imagine", prompt="me as a pirate", seed=7)
 
-    await card_saying(here, "abraza person as a pirate")
+    assert "abraza person as a pirate" in text_of(await card_saying(here, "seed 7"))
     model = await app.models.latest_of(here.visitor.id, here.guild.id)
     assert model is not None
     assert gpu.drawn[-1].model == str(model.path)

@@ -32,6 +32,8 @@ async def test_the_form_leads_to_samples_in_prompts(here: World, app: App) -> No
     assert alt_texts(samples)[0] == "Sample 1 of the new model, prompt: photo of abraza person"
     assert "photo of abraza person" in text_of(samples)
     done = await card_saying(here, "I know abraza (person) now")
+    (model,) = await app.models.of_user(here.visitor.id, here.guild.id)
+    assert f"Learned in {model.steps} steps" in text_of(done)
     assert done.channel.id == here.studio.id
     assert f"<#{here.prompts.id}>" in text_of(done)
     (job,) = await app.jobs.of_user(here.visitor.id)

@@ -21,7 +21,7 @@ from data.pictures import Picture, Pictures
 from data.settings import Settings
 
 ANN, BOB, GUILD = 1, 2, 7
-WAIT_SECONDS = 120
+WAIT_SECONDS = 240
 
 
 @dataclass
@@ -135,7 +135,8 @@ class House:
     async def until(self, reached: Callable[[Job], bool], job_id: int) -> Job:
         """The job, once it is so. Fails when that takes far too long."""
         async with asyncio.timeout(WAIT_SECONDS):
-            while not reached(job := await self.job(job_id)):  # noqa: ASYNC110 - the row is all there is to watch
+            while not reached(job := await self.job(job_id)):
+                assert not job.announced, f"it ended otherwise: {job}"
                 await asyncio.sleep(0.01)
         return job
 

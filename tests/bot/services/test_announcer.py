@@ -30,7 +30,7 @@ def slow() -> SlowRecorder:
 @pytest.fixture
 async def announcer(house: House, slow: SlowRecorder) -> AsyncIterator[Announcer]:
     announcer = Announcer(house.jobs, house.pictures, slow, first_retry=0)
-    announcer.start()
+    await announcer.start()
     yield announcer
     await announcer.stop()
 
@@ -95,7 +95,7 @@ async def test_a_change_that_could_not_be_shown_is_no_matter(house: House) -> No
 
     broken = Broken()
     announcer = Announcer(house.jobs, house.pictures, broken)
-    announcer.start()
+    await announcer.start()
     job = await house.accept()
     announcer.changed(job.id)
     announcer.changed(12345)
