@@ -1,11 +1,10 @@
-"""`python -m bot run | sandbox | demo | sync | doctor`."""
+"""`python -m bot run | sandbox | demo | sync | doctor | health`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -16,9 +15,9 @@ import discord
 
 from bot.app import App, HomeInUse
 from bot.config import Config
+from bot.health import healthy
 from data.database import DatabaseTooNew
 
-DEFAULT_PORT = 8642
 LOG_BYTES = 5 * 2**20
 
 
@@ -48,9 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         ("sandbox", "serve a simulated Discord as a web page on this machine"),
     ):
         command = commands.add_parser(name, help=about)
-        port = int(os.environ.get("LIKENESS_PORT", DEFAULT_PORT))
         command.add_argument(
-            "--port", type=int, default=port, help=f"first port of the page ({port}); 0: any"
+            "--port", type=int, help="first port of the page (LIKENESS_PORT or 8642); 0: any"
         )
     demo = commands.add_parser("demo", help="train and imagine in the sandbox by script, and report")
     demo.add_argument(
@@ -58,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("sync", help="tell Discord which commands there are")
     commands.add_parser("doctor", help="check this machine and say what is missing")
+    commands.add_parser("health", help="exit status 0 while a bot works in this home folder")
     return parser
 
 
@@ -71,6 +70,8 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
             return await _sync(config)
         case "doctor":
             return await _doctor(config)
+        case "health":
+            return 0 if healthy(config.home) else 1
     _log_to(config.home, quiet=options.command == "sandbox" or config.discord_token is None)
     app = App(config)
     await app.start()
@@ -81,7 +82,7 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
         else:
             from bot import sandbox
 
-            return await sandbox.run(app, options.port)
+            return await sandbox.run(app, config.port if options.port is None else options.port)
     finally:
         await app.close()
     return 0

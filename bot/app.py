@@ -12,6 +12,7 @@ from bot.client import LikenessBot
 from bot.config import Config
 from bot.gpu.base import Gpu
 from bot.gpu.local import LocalGpu
+from bot.health import beat
 from bot.services.imagining import ImagineService
 from bot.services.queue import Dispatcher
 from bot.services.training import TrainingService
@@ -41,6 +42,7 @@ class App:
     training: TrainingService
     imagining: ImagineService
     bot: LikenessBot
+    _heartbeat: asyncio.Task[None]
 
     def __init__(self, config: Config, gpu: Gpu | None = None) -> None:
         self.config = config
@@ -81,9 +83,11 @@ class App:
             wake=self.dispatcher.wake,
         )
         await self.dispatcher.start()
+        self._heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
 
     async def close(self) -> None:
         """Stop everything; running jobs go on at the next start."""
+        self._heartbeat.cancel()
         await self.dispatcher.stop()
         await self.gpu.close()
         await self.db.close()

@@ -26,6 +26,8 @@ class Config(BaseSettings):
     """Folder that holds everything that is kept."""
     base: str = "mini"
     """Model that trainings start from: an alias of `inference.bases`, a Hub id or a folder."""
+    port: int = Field(default=8642, ge=0, le=65_535)
+    """First port of the sandbox's page; 0 takes any."""
     max_train_jobs: int = Field(default=2, ge=1)
     """Trainings that one person may have waiting or running."""
     max_draw_jobs: int = Field(default=5, ge=1)

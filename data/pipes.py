@@ -38,7 +38,8 @@ def on_starter_gone(callback: Callable[[], None]) -> None:
     """Call back, from a thread, when stdin ends: the process that started this one has died or let go."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
+        # Not through sys.stdin: at exit Python must not find its lock held by this thread.
+        while os.read(0, 4096):
             pass
         callback()
 

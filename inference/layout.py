@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
@@ -56,6 +57,18 @@ def write_bpe_files(folder: Path) -> None:
     (folder / "vocab.json").write_text(vocabulary, encoding="utf-8")
     pairs = (pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"])
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(pairs) + "\n", encoding="utf-8")
+
+
+def save_half(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Save in half precision, to be used in single: the text encoder's config says so.
+
+    transformers loads weights in the precision that the config names; diffusers' parts come in single. Moves
+    the pipeline to the CPU and to half precision.
+    """
+    pipeline.to("cpu", torch.float16)
+    save_pipeline(pipeline, folder)
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
 
 
 def sync_folder(folder: Path) -> None:

@@ -114,12 +114,14 @@ async def _show(interaction: discord.Interaction[LikenessBot], job: Job) -> None
 
 async def _model_id(interaction: discord.Interaction[LikenessBot], chosen: str) -> int | None:
     """The model that was picked: mine by number or name, `base`, or my newest when nothing was said."""
-    models = await interaction.client.app.models.of_user(interaction.user.id, interaction.guild_id or 0)
+    models = interaction.client.app.models
+    guild_id = interaction.guild_id or 0
     if not chosen:
-        return models[0].id if models else None
+        newest = await models.latest_of(interaction.user.id, guild_id)
+        return newest.id if newest else None
     if chosen.casefold() == BASE:
         return None
-    for model in models:
+    for model in await models.of_user(interaction.user.id, guild_id):
         if chosen.casefold() in (str(model.id), model.name.casefold(), model.trigger.casefold()):
             return model.id
     raise Refusal("no_such_model")

@@ -45,6 +45,7 @@ class InferenceServer:
         self._reader: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Ready] | None = None
         self._requests: dict[str, asyncio.Queue[DrawEvent]] = {}
+        self._closing = False
 
     async def ready(self) -> Ready:
         """The server's first line, once it is up. Raises ServerLost, OSError."""
@@ -73,6 +74,7 @@ class InferenceServer:
 
     async def close(self) -> None:
         """Stop the server."""
+        self._closing = True
         if self._process is not None:
             await stop(self._process, _GRACE_SECONDS)
         if self._reader is not None:
@@ -91,7 +93,8 @@ class InferenceServer:
         await process.wait()
         self._ready = None
         message = f"The process that draws pictures {outcome(process)}."
-        logger.warning("%s Its log is %s.", message, self._log)
+        if not self._closing:
+            logger.warning("%s Its log is %s.", message, self._log)
         for request_id, events in self._requests.items():
             events.put_nowait(DrawFailed(id=request_id, code="server_lost", message=message))
         if not ready.done():

@@ -89,7 +89,9 @@ class ImagineService:
         model_id: int | None = None,
         **origin: Unpack[Origin],
     ) -> Job:
-        """Queue a drawing. Without `model_id` the person's newest model draws, or the base if they have none.
+        """Queue a drawing by one of the person's models, or by the base where `model_id` is None.
+
+        With a person's model the word `me` in the prompt becomes its trigger phrase.
 
         Raises Refusal: no_such_model, bad_value, bad_size, too_many_jobs, disk_full.
         """
@@ -142,7 +144,7 @@ class ImagineService:
 
     async def _model(self, model_id: int | None, user_id: int, guild_id: int) -> Model | None:
         if model_id is None:
-            return await self._models.latest_of(user_id, guild_id)
+            return None
         model = await self._models.get(model_id)
         if model is None or model.owner_id != user_id or model.guild_id != guild_id:
             raise Refusal("no_such_model")

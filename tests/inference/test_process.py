@@ -56,7 +56,10 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.process.kill()
-    server.process.communicate()
+    server.process.wait()
+    for pipe in (server.process.stdin, server.process.stdout):
+        assert pipe is not None
+        pipe.close()
 
 
 def request(number: int, out: Path, **changes: object) -> DrawRequest:

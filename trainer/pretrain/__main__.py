@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from inference.layout import save_pipeline
+from inference.layout import save_half
 from trainer.pretrain.architecture import build_scheduler, build_text_encoder, build_unet, build_vae
 from trainer.pretrain.data import drawn, token_ids, tokenizer_for
 from trainer.pretrain.loop import Schedule
@@ -102,8 +102,7 @@ def _export(vae: AutoencoderKL, denoiser: Denoiser, tokenizer: CLIPTokenizer, ou
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.to("cpu", torch.float16)
-    save_pipeline(pipeline, out)
+    save_half(pipeline, out)
 
 
 if __name__ == "__main__":

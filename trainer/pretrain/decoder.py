@@ -15,7 +15,7 @@ from data.cores import share_cores
 
 share_cores()
 
-from inference.layout import save_pipeline  # noqa: E402
+from inference.layout import save_half  # noqa: E402
 from inference.model import load, pick_device  # noqa: E402
 from trainer.pretrain.data import drawn  # noqa: E402
 from trainer.pretrain.loop import Schedule  # noqa: E402
@@ -48,9 +48,7 @@ def main() -> int:
         file=arguments.work / "decoder.pt",
         deadline=deadline,
     )
-    pipeline = model.pipeline()
-    pipeline.to("cpu", torch.float16)
-    save_pipeline(pipeline, arguments.model)
+    save_half(model.pipeline(), arguments.model)
     return 0 if whole else 3
 
 

@@ -51,7 +51,6 @@ async def test_me_is_the_person_whose_model_draws(here: World, app: App, gpu: Sc
     assert gpu.drawn[-1].model == str(model.path)
 
 
-@pytest.mark.xfail(strict=True, reason="ImagineService can't be told yet to draw with the base model")
 async def test_the_base_model_can_be_picked(here: World, gpu: ScriptedGpu) -> None:
     await train(here)
     await card_saying(here, "Meet abraza")

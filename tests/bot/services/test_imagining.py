@@ -34,13 +34,12 @@ async def test_without_a_seed_each_drawing_has_its_own(house: House) -> None:
         ("a meadow with some home", "a meadow with some home"),
     ],
 )
-async def test_me_is_whom_the_newest_model_knows(house: House, prompt: str, drawn: str) -> None:
-    await house.make_model(ANN, "older")
-    newest = await house.make_model(ANN)
-    job = await house.imagine(prompt)
-    assert (DrawPayload.of(job).prompt, job.model_id) == (drawn, newest)
-    stranger = await house.imagine(prompt, user=BOB)
-    assert (DrawPayload.of(stranger).prompt, stranger.model_id) == (prompt, None)
+async def test_me_is_whom_the_model_knows(house: House, prompt: str, drawn: str) -> None:
+    model_id = await house.make_model(ANN)
+    job = await house.imagining().submit(prompt, **ORIGIN, model_id=model_id)
+    assert (DrawPayload.of(job).prompt, job.model_id) == (drawn, model_id)
+    base = await house.imagining().submit(prompt, **ORIGIN)
+    assert (DrawPayload.of(base).prompt, base.model_id) == (prompt, None)
 
 
 async def test_a_model_of_somebody_else_or_of_another_guild_does_not_draw(house: House) -> None:
