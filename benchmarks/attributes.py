@@ -15,7 +15,7 @@ BATCH = 10
 
 
 def measure(model_name: str, prompts: int, steps: int, guidance: float) -> dict[str, float]:
-    """Share of the asked attributes that are read in the pictures: by attribute, and `all` together."""
+    """Share of the asked attributes that are read in the pictures, each alone and `all` together."""
     model = load(model_name, pick_device(), torch.float32)
     brush = Brush(steps, guidance, model.resolution, model.resolution)
     cases = evaluation_prompts(prompts, seed=2026)
@@ -31,4 +31,4 @@ def measure(model_name: str, prompts: int, steps: int, guidance: float) -> dict[
             for attribute, value in wanted.items():
                 asked.update([attribute, "all"])
                 found.update([attribute, "all"] if seen.get(attribute) == value else [])
-    return {attribute: found[attribute] / count for attribute, count in asked.items()}
+    return {f"asked {name} that came out": found[name] / count for name, count in asked.items()}

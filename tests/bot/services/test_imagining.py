@@ -91,9 +91,9 @@ async def test_again_asks_for_the_same_with_another_seed(house: House) -> None:
 
 async def test_again_is_refused_across_guilds_people_and_lost_models(house: House) -> None:
     model_id = await house.make_model(ANN)
-    drawing = await house.imagine("me")
-    training = await house.accept(BOB)
     service = house.imagining()
+    drawing = await service.submit("me", **ORIGIN, model_id=model_id)
+    training = await house.accept(BOB)
     for job_id, origin, code in (
         (drawing.id, ORIGIN | {"guild_id": 99}, "no_such_job"),
         (training.id, ORIGIN, "no_such_job"),
