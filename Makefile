@@ -1,7 +1,7 @@
 # Two commands do all the set-up: `make run` and `make test`.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# Another index for torch, for instance one with CPU-only builds: make run TORCH_INDEX=https://...
+# One more index to find torch in, for instance one with CPU-only builds: make run TORCH_INDEX=https://...
 TORCH_INDEX ?=
 
 VENV := .venv
@@ -36,7 +36,7 @@ $(STAMP): requirements.lock
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --constraint requirements.lock torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 

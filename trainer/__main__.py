@@ -7,10 +7,9 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from data.cores import share_cores
 from data.errors import CodedError
@@ -19,7 +18,7 @@ from inference.bases import resolve
 from trainer.errors import TrainError
 from trainer.events import Failed
 from trainer.job import JobFolder, write_job
-from trainer.names import check_name
+from trainer.names import check_name, is_common_word
 from trainer.photos import check_count, read_folder
 from trainer.presets import recipe_for
 from trainer.spec import Concept, TrainSpec
@@ -53,9 +52,12 @@ _RECIPE_OPTIONS = (
 )  # fmt: skip
 
 
-def _create(arguments: argparse.Namespace, emit: Callable[[BaseModel], None]) -> Path:
+def _create(arguments: argparse.Namespace) -> Path:
     """Make the job folder, or go on with the one that is there when it asks the same."""
     check_name(arguments.name)
+    base = resolve(arguments.base)
+    if is_common_word(arguments.name, Path(base.source) / "tokenizer"):
+        _log.warning("%r means something already; an invented word learns better", arguments.name)
     changes = {key: value for key in _RECIPE_OPTIONS if (value := getattr(arguments, key)) is not None}
     recipe = recipe_for(arguments.base)
     recipe = type(recipe).model_validate({**recipe.model_dump(), **changes})
@@ -66,7 +68,7 @@ def _create(arguments: argparse.Namespace, emit: Callable[[BaseModel], None]) ->
         if folder.spec() != spec:
             raise TrainError("bad_job", f"{arguments.out} holds another job; choose another --out.")
         return arguments.out
-    report = read_folder(arguments.photos, resolve(arguments.base).resolution)
+    report = read_folder(arguments.photos, base.resolution)
     for rejected in report.rejected:
         _log.warning("left out: %s", rejected.message)
     check_count(len(report.accepted))
@@ -83,7 +85,7 @@ def main(words: list[str]) -> int:
     emit = EventWriter()
     try:
         if words[:1] == ["train"]:
-            job = _create(_train_parser().parse_args(words[1:]), emit)
+            job = _create(_train_parser().parse_args(words[1:]))
         else:
             parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
             parser.add_argument("job", type=Path, metavar="JOB", help="folder with job.json")

@@ -98,7 +98,8 @@ class TrainingService:
             raise Refusal("too_few_photos", usable=usable, minimum=MIN_PHOTOS, rejected=rejected)
         spec = self._spec(base, settings, name, class_name, usable, steps)
         job = await self._queue(spec, report, origin)
-        common = (Notice("common_word", {"name": name}),) if is_common_word(name) else ()
+        known = is_common_word(name, Path(base.source) / "tokenizer")
+        common = (Notice("common_word", {"name": name}),) if known else ()
         return Accepted(job, common + rejected)
 
     async def delete_model(self, model_id: int, user_id: int) -> Model:
