@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (HomeInUse, DatabaseTooNew) as error:
         print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"The folder {config.home} can't be used: {error.strerror or error}.", file=sys.stderr)
     except discord.LoginFailure:
         print(
             "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
@@ -72,11 +74,15 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
             return await _doctor(config)
         case "health":
             return 0 if healthy(config.home) else 1
-    _log_to(config.home, quiet=options.command == "sandbox" or config.discord_token is None)
+    on_discord = options.command == "run" and config.discord_token is not None
+    if not on_discord:
+        # Its people and channels are not Discord's: neither may serve the other's jobs.
+        config = config.model_copy(update={"home": config.home / "sandbox"})
+    _log_to(config.home, quiet=not on_discord)
     app = App(config)
     await app.start()
     try:
-        if options.command == "run" and config.discord_token is not None:
+        if on_discord and config.discord_token is not None:
             async with app.bot:
                 await app.bot.start(config.discord_token.get_secret_value())
         else:

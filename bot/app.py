@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+from contextlib import AsyncExitStack
 from typing import IO
 
 from bot.cards import Cards
@@ -42,18 +43,37 @@ class App:
     training: TrainingService
     imagining: ImagineService
     bot: LikenessBot
-    _heartbeat: asyncio.Task[None]
 
     def __init__(self, config: Config, gpu: Gpu | None = None) -> None:
         self.config = config
         self.files = FileStore(config.home)
         self.gpu = gpu or LocalGpu(self.files.logs)
-        self._lock: IO[bytes] | None = None
+        self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open what is kept and begin to serve the queue. Raises HomeInUse, DatabaseTooNew, OSError."""
-        self._lock = await asyncio.to_thread(self._take_home)
+        """Open what is kept and begin to serve the queue. Raises HomeInUse, DatabaseTooNew, OSError.
+
+        After a failure nothing stays open.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> None:
+        lock = await asyncio.to_thread(self._take_home)
+        self._opened.callback(lock.close)
         self.db = await Database.open(self.files.database)
+        self._opened.push_async_callback(self.db.close)
+        self._opened.push_async_callback(self.gpu.close)
+        self._build()
+        self._opened.push_async_callback(self.dispatcher.stop)
+        await self.dispatcher.start()
+        heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
+        self._opened.callback(heartbeat.cancel)
+
+    def _build(self) -> None:
         self.jobs = Jobs(self.db)
         self.models = Models(self.db, self.files)
         self.pictures = Pictures(self.db, self.files)
@@ -82,17 +102,10 @@ class App:
             max_jobs=self.config.max_draw_jobs,
             wake=self.dispatcher.wake,
         )
-        await self.dispatcher.start()
-        self._heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
 
     async def close(self) -> None:
         """Stop everything; running jobs go on at the next start."""
-        self._heartbeat.cancel()
-        await self.dispatcher.stop()
-        await self.gpu.close()
-        await self.db.close()
-        if self._lock is not None:
-            self._lock.close()
+        await self._opened.aclose()
 
     def _take_home(self) -> IO[bytes]:
         """Lock the home folder for as long as this process lives, however it ends."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import ui
 
-from bot.channels import samples_channel
+from bot.channels import is_final, samples_channel
 from bot.ui.draw_card import draw_card, result_card
 from bot.ui.pictures import files_of
 from bot.ui.train_card import samples_card, train_card
@@ -101,7 +101,9 @@ class Cards:
         target = channel or self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         try:
             await target.send(view=samples_card(job, files), files=files)
-        except (discord.NotFound, discord.Forbidden) as error:
+        except discord.HTTPException as error:
+            if not is_final(error):
+                raise
             log.warning("the samples of job %s have nowhere to go: %s", job.id, error)
 
     async def _show_end(self, job: Job, view: ui.LayoutView, files: list[discord.File] | None = None) -> None:
@@ -114,7 +116,9 @@ class Cards:
         channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         try:
             message = await channel.send(view=view, files=files or [])
-        except (discord.NotFound, discord.Forbidden) as error:
+        except discord.HTTPException as error:
+            if not is_final(error):
+                raise
             log.warning("the end of job %s has nowhere to go: %s", job.id, error)
         else:
             await self._app.jobs.set_message(job.id, message.channel.id, message.id)

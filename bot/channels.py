@@ -41,6 +41,11 @@ async def origin_of(interaction: discord.Interaction[LikenessBot]) -> Origin:
     )
 
 
+def is_final(error: discord.HTTPException) -> bool:
+    """Whether Discord will answer the same again, however often it is asked: gone, forbidden or invalid."""
+    return 400 <= error.status < 500 and error.status != 429
+
+
 async def samples_channel(guild: discord.Guild, settings: GuildSettings) -> discord.TextChannel | None:
     """The channel that the admins chose, else `#prompts`, else a new one; None where none is allowed."""
     chosen = guild.get_channel(settings.samples_channel_id) if settings.samples_channel_id else None
@@ -52,5 +57,7 @@ async def samples_channel(guild: discord.Guild, settings: GuildSettings) -> disc
         return None
     try:
         return await guild.create_text_channel(SAMPLES_NAME)
-    except discord.Forbidden:
+    except discord.HTTPException as error:
+        if not is_final(error):
+            raise
         return None

@@ -186,8 +186,12 @@ def identity_share(paths: Sequence[Path]) -> float:
 
 
 def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Make room for a new run: what an earlier demo left goes, anything else in the folder stays."""
+    for left in (folder / "home", *folder.glob("identity-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    for file in (folder / "report.json", *folder.glob("sample-*.png"), *folder.glob("picture-*.png")):
+        file.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _say(line: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _BEAT_SECONDS = 10.0
 _LOST_SECONDS = 60.0
@@ -13,7 +16,10 @@ _LOST_SECONDS = 60.0
 async def beat(home: Path) -> None:
     """Touch a file in the home folder again and again: an event loop that hangs no longer does."""
     while True:
-        await asyncio.to_thread(_file(home).touch)
+        try:
+            await asyncio.to_thread(_file(home).touch)
+        except OSError as error:  # a disk that is full now need not be so for ever
+            logger.warning("no sign of life could be given: %s", error)
         await asyncio.sleep(_BEAT_SECONDS)
 
 

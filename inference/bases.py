@@ -64,8 +64,11 @@ def resolve(name: str) -> Base:
 
 def _side(folder: Path) -> int:
     check_folder(folder)
-    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
-    return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+    try:
+        unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
+        return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError("unknown_base", f"The model {folder.name!r} has no usable configuration.") from error
 
 
 def locate(name: str) -> Path:
@@ -100,16 +103,17 @@ def check_folder(folder: Path) -> None:
         raise ModelError("unknown_base", f"{folder.name!r} holds no diffusers model (no model_index.json).")
     try:
         parts = json.loads(index.read_text())
-    except ValueError as error:
+        pipeline = parts.get("_class_name")
+        _, encoder = parts.get("text_encoder") or (None, None)
+    except (ValueError, AttributeError, TypeError) as error:
         raise ModelError("unknown_base", f"model_index.json of {folder.name!r} can't be read.") from error
-    pipeline = parts.get("_class_name")
-    encoder = (parts.get("text_encoder") or [None, None])[1]
     if pipeline != "StableDiffusionPipeline" or encoder != "CLIPTextModel":
         raise ModelError(
             "unsupported_architecture",
             f"{folder.name!r} is a {pipeline or 'model of unknown kind'}; "
             "Likeness works with Stable Diffusion 1.5 and 2.1.",
         )
-    missing = [part for part in ("unet", "vae", "tokenizer", "scheduler") if not (folder / part).is_dir()]
+    parts_needed = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+    missing = [part for part in parts_needed if not (folder / part).is_dir()]
     if missing:
         raise ModelError("unknown_base", f"{folder.name!r} is incomplete: {', '.join(missing)} is missing.")

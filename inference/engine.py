@@ -44,9 +44,11 @@ class Engine:
         except ModelError as error:
             emit(DrawFailed(id=request.id, code=error.code, message=error.message))
         except torch.OutOfMemoryError:
+            self._models.clear()
+            torch.cuda.empty_cache()
             message = "The GPU has too little memory for this: ask for fewer or smaller pictures."
             emit(DrawFailed(id=request.id, code="out_of_memory", message=message))
-        except OSError as error:
+        except Exception as error:
             if not is_disk_full(error):
                 raise
             emit(DrawFailed(id=request.id, code="disk_full", message="The disk is full."))

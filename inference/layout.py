@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
+
+from data.disk import sync_folder
 
 _PREFIX = "text_model."
 
@@ -69,11 +70,3 @@ def save_half(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     save_pipeline(pipeline, folder)
     config = folder / "text_encoder" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush every file of a folder to the disk, so that a rename after it can't outlive its contents."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from data.disk import replacing
 from inference.requests import DrawRequest
 
 
@@ -27,14 +27,6 @@ def save_png(image: Image.Image, path: Path, text: str) -> None:
     """Write a PNG with its parameters: beside first, then renamed. Raises OSError when the disk is full."""
     info = PngInfo()
     info.add_itxt("parameters", text) if not text.isascii() else info.add_text("parameters", text)
-    incoming = path.with_suffix(".incoming")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with incoming.open("wb") as file:
-            image.save(file, "PNG", pnginfo=info)
-            file.flush()
-            os.fsync(file.fileno())
-        incoming.rename(path)
-    except BaseException:
-        incoming.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        image.save(file, "PNG", pnginfo=info)

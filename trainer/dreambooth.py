@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from diffusers import DDPMScheduler
 from PIL import Image
 
+from data.disk import replacing
 from inference.model import Model
 from trainer.replay import Replay
 from trainer.spec import Recipe
@@ -144,16 +144,8 @@ class DreamBooth:
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
         }
-        incoming = file.with_name(file.name + ".incoming")
-        try:
-            with incoming.open("wb") as stream:
-                torch.save(state, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            incoming.rename(file)
-        except BaseException:
-            incoming.unlink(missing_ok=True)
-            raise
+        with replacing(file) as stream:
+            torch.save(state, stream)
 
     def restore(self, file: Path) -> None:
         """Go on from a checkpoint of the same recipe: on the CPU bit for bit as if never stopped."""

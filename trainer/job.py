@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 from pydantic import ValidationError
 
+from data.disk import replacing, sync_folder
 from trainer.errors import Stopped, TrainError
 from trainer.events import TrainEvent, parse_event
 from trainer.spec import TrainSpec
@@ -46,7 +47,8 @@ class JobFolder:
 
     def finish(self, events: Sequence[TrainEvent]) -> None:
         """Record the outcome. From here on the job is complete; a later run only tells it again."""
-        write_whole(self._result, "".join(event.model_dump_json() + "\n" for event in events).encode())
+        with replacing(self._result) as file:
+            file.writelines(event.model_dump_json().encode() + b"\n" for event in events)
 
     def outcome(self) -> list[TrainEvent] | None:
         """The events given to `finish`, or None while the job isn't complete."""
@@ -79,21 +81,11 @@ def write_job(root: Path, spec: TrainSpec, photos: Mapping[str, Sequence[Image.I
     `job.json` is written last: a folder that has one is complete. Raises OSError when the disk is full.
     """
     for folder, images in photos.items():
-        (root / folder).mkdir(parents=True, exist_ok=True)
+        # Without job.json these are leftovers of an attempt that broke off.
+        shutil.rmtree(root / folder, ignore_errors=True)
+        (root / folder).mkdir(parents=True)
         for number, image in enumerate(images):
             image.save(root / folder / f"{number:02}.png")
-    write_whole(root / "job.json", spec.model_dump_json(indent=2).encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside and rename it: a reader sees the old one or all of the new one."""
-    incoming = path.with_name(path.name + ".incoming")
-    try:
-        with incoming.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        incoming.rename(path)
-    except BaseException:
-        incoming.unlink(missing_ok=True)
-        raise
+        sync_folder(root / folder)
+    with replacing(root / "job.json") as file:
+        file.write(spec.model_dump_json(indent=2).encode())

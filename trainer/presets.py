@@ -12,7 +12,7 @@ PRESETS = {
         steps=300,
         learning_rate=1e-4,
         class_images=24,
-        class_image_steps=20,
+        class_image_steps=15,
         class_batch=8,
     ),
 }

@@ -45,7 +45,7 @@ def run_job(root: Path, emit: Emit, stop: Callable[[], bool]) -> bool:
         emit(Failed(code=error.code, message=error.message))
     except torch.OutOfMemoryError:
         emit(Failed(code="out_of_memory", message="The GPU has too little memory for this recipe."))
-    except OSError as error:
+    except Exception as error:
         if not is_disk_full(error):
             raise
         emit(Failed(code="disk_full", message="The disk is full; free some space and start again."))

@@ -63,7 +63,7 @@ class Recipe(_Value):
     sample_steps: int = Field(default=50, ge=1, le=200)
     guidance: float = Field(default=7.5, ge=0, le=50)
     checkpoint_seconds: float = Field(default=60.0, gt=0)
-    """Time between checkpoints: the most work that a kill can cost."""
+    """Time between checkpoints; longer where writing one would take more than 5% of the time."""
 
 
 class TrainSpec(_Value):

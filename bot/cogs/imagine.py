@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import discord
@@ -12,6 +11,7 @@ from discord.ext import commands
 from bot.cards import card_of
 from bot.channels import origin_of
 from bot.locales import t
+from bot.services.imagining import ME
 from bot.services.refusal import Refusal
 from bot.translator import text
 from bot.ui.buttons import on_press
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 BASE = "base"
 """The `model` option's value for the model that nobody trained."""
-
-_ME = re.compile(r"\bme\b", re.IGNORECASE)
 
 
 class Imagine(commands.Cog):
@@ -67,7 +65,7 @@ class Imagine(commands.Cog):
             **origin,
         )
         await _show(interaction, job)
-        if model_id is None and _ME.search(prompt):
+        if model_id is None and ME.search(prompt):
             await answer(interaction, t(origin["locale"], "draw.nobody"))
 
     @imagine.autocomplete("model")

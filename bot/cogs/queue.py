@@ -28,9 +28,8 @@ class Queue(commands.Cog):
         jobs = interaction.client.app.jobs
         running = [job for kind in JobKind for job in await jobs.running(kind)]
         queued = [job for kind in JobKind for job in await jobs.queued(kind)]
-        await show(
-            interaction, queue_card(await language_of(interaction), running, queued, interaction.user.id)
-        )
+        locale, guild_id = await language_of(interaction), interaction.guild_id or 0
+        await show(interaction, queue_card(locale, running, queued, interaction.user.id, guild_id))
 
     @app_commands.command(name=text("command.cancel.name"), description=text("command.cancel.description"))
     @app_commands.describe(job=text("option.job.description"))

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_UPLOAD = 20 * 2**20
+_ROOM = asyncio.Semaphore(2)
+"""Submissions whose photos are in memory at once; the others wait, acknowledged."""
+
 """Bytes of one photo; Discord gives 10 MiB to most people."""
 
 
@@ -91,10 +95,19 @@ async def submit(interaction: discord.Interaction[LikenessBot], submission: Subm
     """Take over a submission: acknowledge, fetch the photos while their links live, and queue the job."""
     origin = await origin_of(interaction)
     await interaction.response.defer(ephemeral=True, thinking=True)
-    fetched = await asyncio.gather(*(_fetch(photo) for photo in submission.photos))
-    uploads = [upload for upload in fetched if isinstance(upload, Upload)]
-    missed = [notice for notice in fetched if isinstance(notice, Notice)]
-    await _accept(interaction, origin, submission, uploads, missed)
+    await interaction.client.app.training.check(
+        origin,
+        name=submission.name.strip(),
+        class_name=submission.class_name.strip().lower(),
+        consent=submission.consent,
+        photos=len(submission.photos),
+        steps=submission.steps,
+    )
+    async with _ROOM:
+        fetched = await asyncio.gather(*(_fetch(photo) for photo in submission.photos))
+        uploads = [upload for upload in fetched if isinstance(upload, Upload)]
+        missed = [notice for notice in fetched if isinstance(notice, Notice)]
+        await _accept(interaction, origin, submission, uploads, missed)
 
 
 @on_press("selfies")
@@ -111,7 +124,7 @@ async def _fetch(photo: discord.Attachment) -> Upload | Notice:
         return Notice("upload_too_big", {"name": photo.filename, "limit": MAX_UPLOAD // 2**20})
     try:
         return Upload(photo.filename, await photo.read())
-    except (discord.HTTPException, OSError) as error:
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         log.warning("an attachment could not be fetched: %s", error)
         return Notice("upload_lost", {"name": photo.filename})
 

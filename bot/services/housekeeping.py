@@ -16,7 +16,7 @@ from data.pictures import Pictures
 logger = logging.getLogger(__name__)
 
 _KEEP_FAILED_SECONDS = 7 * 24 * 3600.0
-"""How long a failed training keeps its photos and checkpoint, so that it can be tried again."""
+"""How long a failed training keeps its photos and checkpoint, for whoever looks into the failure."""
 
 
 class Housekeeping:
@@ -50,6 +50,13 @@ class Housekeeping:
                 await self._remove(folder)
         for folder, number in await asyncio.to_thread(_numbered, self._files.all_pictures):
             await self._sweep_pictures(folder, number)
+
+    async def sweep_ended(self) -> None:
+        """Now and then, beside the work: what a failed training kept goes when its time is over."""
+        for _, number in await asyncio.to_thread(_numbered, self._files.jobs):
+            job = await self._jobs.get(number)
+            if job is not None and job.state is JobState.failed:
+                await self._settle_again(job)
 
     def _settle_training(self, job: Job) -> None:
         folder = self._files.job(job.id)

@@ -19,7 +19,7 @@ from data.models import Model, Models
 from data.pictures import Pictures
 from inference.requests import DrawRequest
 
-_ME = re.compile(r"\bme\b", re.IGNORECASE)
+ME = re.compile(r"\bme\b", re.IGNORECASE)
 
 
 class DrawPayload(BaseModel):
@@ -97,7 +97,7 @@ class ImagineService:
         """
         model = await self._model(model_id, origin["user_id"], origin["guild_id"])
         payload = DrawPayload(
-            prompt=_ME.sub(model.trigger, prompt.strip()) if model else prompt.strip(),
+            prompt=ME.sub(model.trigger, prompt.strip()) if model else prompt.strip(),
             negative=negative,
             count=count,
             steps=steps,

@@ -18,6 +18,7 @@ from data.pictures import Pictures
 
 logger = logging.getLogger(__name__)
 
+_TIDY_SECONDS = 24 * 3600.0
 _PAUSE_SECONDS = 5.0
 """Before the next try when something failed that must not be given up, such as writing the database."""
 
@@ -53,6 +54,7 @@ class Dispatcher:
                 await self._jobs.fail(job.id, code, f"The job was interrupted {job.attempts} times.")
         await self._announcer.start()
         self._tasks = [asyncio.create_task(self._serve(kind), name=f"serve-{kind}") for kind in JobKind]
+        self._tasks.append(asyncio.create_task(self._tidy(), name="tidy"))
 
     async def stop(self) -> None:
         """Put running jobs back into the queue, a training at its checkpoint, and end all tasks."""
@@ -91,6 +93,14 @@ class Dispatcher:
             except Exception:  # a worker outlives every error, or nobody would be served any more
                 logger.exception("the %s queue could not be served", kind)
                 await self._pause()
+
+    async def _tidy(self) -> None:
+        while not self._stopping.is_set():
+            await self._pause(_TIDY_SECONDS)
+            try:
+                await self._housekeeping.sweep_ended()
+            except Exception:  # tomorrow is another day
+                logger.exception("old jobs could not be tidied up")
 
     async def _serve_next(self, kind: JobKind) -> bool:
         self._wake[kind].clear()
@@ -148,9 +158,9 @@ class Dispatcher:
         for job in await self._jobs.queued(kind):
             self._announcer.changed(job.id)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float = _PAUSE_SECONDS) -> None:
         try:
-            async with asyncio.timeout(_PAUSE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             pass

@@ -86,9 +86,9 @@ class TrainingService:
         Raises Refusal: training_disabled, no_consent, bad_name, bad_class, unknown_base, too_many_jobs,
         too_many_steps, too_many_photos, too_few_photos, disk_full.
         """
-        settings = await self._settings.get(origin["guild_id"])
-        _check_wish(settings, name, class_name, consent, len(uploads), steps)
-        await self._check_room(origin["user_id"])
+        settings = await self.check(
+            origin, name=name, class_name=class_name, consent=consent, photos=len(uploads), steps=steps
+        )
         base = _resolve(self._base)
         files = [(upload.filename, upload.content) for upload in uploads]
         report = await asyncio.to_thread(prepare, files, base.resolution)
@@ -101,6 +101,15 @@ class TrainingService:
         known = is_common_word(name, Path(base.source) / "tokenizer")
         common = (Notice("common_word", {"name": name}),) if known else ()
         return Accepted(job, common + rejected)
+
+    async def check(
+        self, origin: Origin, *, name: str, class_name: str, consent: bool, photos: int, steps: int | None
+    ) -> GuildSettings:
+        """Everything that can be refused before a photo is fetched. Raises Refusal as `accept` does."""
+        settings = await self._settings.get(origin["guild_id"])
+        _check_wish(settings, name, class_name, consent, photos, steps)
+        await self._check_room(origin["user_id"])
+        return settings
 
     async def delete_model(self, model_id: int, user_id: int) -> Model:
         """Remove a person's own model and return what it was. Raises Refusal: no_such_model, not_yours."""

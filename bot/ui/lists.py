@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +18,8 @@ from bot.ui.train_form import class_label
 from data.jobs import Job, JobKind
 from data.models import Model
 
-LISTED = 10
-"""Entries of a list; a message holds 4,000 characters and 40 components."""
+LISTED = 9
+"""Entries of a list; a message holds 4,000 characters and 40 components, and an entry takes up to four."""
 
 
 def models_card(locale: str, models: Sequence[Model]) -> ui.LayoutView:
@@ -53,17 +54,25 @@ def forget_card(locale: str, model: Model) -> ui.LayoutView:
     return card(Accent.failed, t(locale, "models.forget", name=quoted(model.name)), ui.ActionRow[Any](button))
 
 
-def queue_card(locale: str, running: Sequence[Job], queued: Sequence[Job], user_id: int) -> ui.LayoutView:
-    """What runs now and what comes next; other people's prompts stay private."""
+def queue_card(
+    locale: str, running: Sequence[Job], queued: Sequence[Job], user_id: int, guild_id: int
+) -> ui.LayoutView:
+    """What runs now and what comes next, trainings and drawings each with places of their own.
+
+    Other people's prompts stay private, and so do the people of other servers.
+    """
     lines = [f"## {t(locale, 'queue.title')}"]
     if not running and not queued:
         lines.append(t(locale, "queue.empty"))
     for job in running:
         share = f"{job.step / job.steps:.0%}" if job.steps else "…"
         left = f" · {duration(locale, job.seconds_left)}" if job.seconds_left is not None else ""
-        lines.append(f"▶ {_line(locale, job, user_id)} · {share}{left}")
-    for place, job in enumerate(queued[:LISTED], 1):
-        lines.append(f"{place}. {_line(locale, job, user_id)}")
+        lines.append(f"▶ {_line(locale, job, user_id, guild_id)} · {share}{left}")
+    places: Counter[JobKind] = Counter()
+    for job in queued[:LISTED]:
+        places[job.kind] += 1
+        # Not "1.": Discord would count the whole list on by itself.
+        lines.append(f"`{places[job.kind]}` {_line(locale, job, user_id, guild_id)}")
     if len(queued) > LISTED:
         lines.append(f"-# {t(locale, 'queue.more', n=len(queued) - LISTED)}")
     return note("\n".join(lines))
@@ -106,12 +115,10 @@ def job_title(locale: str, job: Job, limit: int = 80) -> str:
     return t(locale, "job.draw", id=job.id, prompt=quoted(DrawPayload.of(job).prompt, limit))
 
 
-def _line(locale: str, job: Job, user_id: int) -> str:
-    if job.user_id == user_id:
+def _line(locale: str, job: Job, user_id: int, guild_id: int) -> str:
+    if job.user_id == user_id and job.guild_id == guild_id:
         return f"**{job_title(locale, job)}**"
+    user = f"<@{job.user_id}>" if job.guild_id == guild_id else t(locale, "job.elsewhere")
     return t(
-        locale,
-        "job.other_train" if job.kind is JobKind.train else "job.other_draw",
-        id=job.id,
-        user=f"<@{job.user_id}>",
+        locale, "job.other_train" if job.kind is JobKind.train else "job.other_draw", id=job.id, user=user
     )

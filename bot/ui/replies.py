@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -74,7 +75,8 @@ def explain(locale: str, code: str, params: Mapping[str, object], message: str |
         code = "bad_range"
     key = f"error.{code}"
     if has(key):
-        return t(locale, key, **{name: _spoken(locale, value) for name, value in params.items()})
+        with suppress(KeyError):  # a worker's error comes without the numbers that a refusal has
+            return t(locale, key, **{name: _spoken(locale, value) for name, value in params.items()})
     return message or t(locale, "error.internal", reference=code)
 
 

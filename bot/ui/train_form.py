@@ -60,7 +60,7 @@ class TrainForm(ui.Modal):
         self.name = ui.TextInput[Any](
             custom_id="name",
             placeholder=t(locale, "form.name_placeholder"),
-            default=name or None,
+            default=name[:16] or None,
             min_length=2,
             max_length=16,
         )

@@ -13,14 +13,19 @@ import pytest
 
 from bot.__main__ import main
 
+ROOT = Path(__file__).parents[2]
+
 
 async def run(home: Path, *arguments: str) -> asyncio.subprocess.Process:
+    # Away from the repository: whoever runs the tests may have a .env there, with a real token.
     environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    environment["PYTHONPATH"] = str(ROOT)
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"LIKENESS_HOME": str(home)},
+        cwd=home,
     )
 
 

@@ -17,6 +17,7 @@ from bot.selfies import FOLDER, TAKEN
 CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = Path(os.environ.get("LIKENESS_SCREENSHOTS", "out/screenshots"))
 PATIENCE = 480_000
+ROOT = Path(__file__).parents[2]
 PHOTOS = sorted(FOLDER.glob("*.jpg"))
 
 pytestmark = [
@@ -30,10 +31,15 @@ pytestmark = [
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncGenerator[str, None]:
     """The address that `python -m bot run` prints without a token."""
+    # Away from the repository: whoever runs the tests may have a .env there, with a real token.
     environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    environment["PYTHONPATH"] = str(ROOT)
     environment |= {"LIKENESS_HOME": str(tmp_path)}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "run", "--port", "0"), stdout=asyncio.subprocess.PIPE, env=environment
+        *(sys.executable, "-m", "bot", "run", "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+        cwd=tmp_path,
     )
     assert process.stdout is not None
     said = (await process.stdout.readline()).decode()
