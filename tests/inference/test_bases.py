@@ -65,3 +65,20 @@ def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no diffusers model") as caught:
         locate(str(tmp_path))
     assert caught.value.code == "unknown_base"
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"_class_name": "StableDiffusionPipeline", "text_encoder": []}', "{"]
+)
+def test_a_broken_index_is_said(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model_index.json").write_text(content)
+    with pytest.raises(ModelError, match=r"can't be read|works with") as caught:
+        locate(str(tmp_path))
+    assert caught.value.code in ("unknown_base", "unsupported_architecture")
+
+
+def test_a_folder_without_configurations_is_said(tmp_path: Path) -> None:
+    shutil.copytree(MINI, tmp_path / "torn")
+    (tmp_path / "torn" / "unet" / "config.json").unlink()
+    with pytest.raises(ModelError, match="no usable configuration"):
+        resolve(str(tmp_path / "torn"))

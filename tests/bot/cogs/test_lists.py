@@ -34,7 +34,7 @@ async def test_the_queue_shows_places_but_not_other_peoples_prompts(here: World,
 
     said = text_of((await here.visitor.slash(here.studio, "queue")).response)
     assert f"Drawing 1 for <@{friend.id}> · 50%" in said
-    assert "1. **Drawing 2: a cat**" in said
+    assert "`1` **Drawing 2: a cat**" in said
     assert "secret" not in said
 
 
