@@ -1,9 +1,13 @@
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from bot.app import App, HomeInUse
 from bot.config import Config
+from bot.health import healthy
+from data.jobs import Job, Jobs
 from tests.fakes import ScriptedGpu
 
 
@@ -27,3 +31,31 @@ async def test_two_apps_can_not_share_a_home(tmp_path: Path) -> None:
     await first.close()
     await second.start()
     await second.close()
+
+
+async def test_a_start_that_fails_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Jobs) -> list[Job]:
+        raise OSError("the disk is gone")
+
+    app = app_in(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="gone"):
+        patch.setattr(Jobs, "requeue_running", broken)
+        await app.start()
+    # The lock is free and no thread holds the database: the next start finds both.
+    again = app_in(tmp_path)
+    await again.start()
+    await again.close()
+
+
+async def test_a_sign_of_life_is_there_while_an_app_works(tmp_path: Path) -> None:
+    assert not healthy(tmp_path)
+    app = app_in(tmp_path)
+    await app.start()
+    async with asyncio.timeout(10):
+        while not healthy(tmp_path):
+            await asyncio.sleep(0.05)
+    await app.close()
+    os.utime(tmp_path / "heartbeat", (0, 0))
+    assert not healthy(tmp_path)

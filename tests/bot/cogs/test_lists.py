@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.app import App
 from bot.sandbox import World
+from data.jobs import JobKind, Origin
 from tests.bot.face import card_saying, eventually, text_of, train
 from tests.fakes import ScriptedGpu
 
@@ -23,6 +24,40 @@ async def test_models_lists_mine_and_deletes_on_the_second_press(here: World, ap
     await here.visitor.click(asked.response, label="Delete for good")
     assert await app.models.of_user(here.visitor.id, here.guild.id) == []
     assert not model.path.exists()
+
+
+async def test_many_models_still_fit_on_the_card(here: World, app: App) -> None:
+    origin = Origin(user_id=1, guild_id=1, channel_id=1, locale="en")
+    for number in range(12):
+        job = await app.jobs.create(JobKind.train, payload="{}", **origin)
+        await app.jobs.cancel(job.id)
+        await app.models.create(
+            owner_id=here.visitor.id,
+            guild_id=here.guild.id,
+            name=f"abraza{number}",
+            class_name="person",
+            base="mini",
+            photos=6,
+            steps=300,
+            job_id=job.id,
+        )
+
+    said = text_of((await here.visitor.slash(here.studio, "models")).response)
+
+    assert "**abraza11**" in said
+    assert "3" in said.splitlines()[-1]
+
+
+async def test_the_queue_keeps_other_servers_people_private(here: World, app: App, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat", seed=1)
+    elsewhere = Origin(user_id=4242, guild_id=99, channel_id=98, locale="en")
+    await app.imagining.submit("their secret", **elsewhere)
+
+    said = text_of((await here.visitor.slash(here.studio, "queue")).response)
+
+    assert "Drawing 2 for another server" in said
+    assert "4242" not in said and "secret" not in said
 
 
 async def test_the_queue_shows_places_but_not_other_peoples_prompts(here: World, gpu: ScriptedGpu) -> None:

@@ -1,4 +1,7 @@
 import time
+from collections.abc import Awaitable, Callable
+
+import pytest
 
 from bot.services.housekeeping import Housekeeping
 from tests.bot.services.house import House
@@ -10,7 +13,10 @@ def housekeeping(house: House) -> Housekeeping:
     return Housekeeping(house.files, house.jobs, house.models, house.pictures)
 
 
-async def test_a_failed_training_keeps_its_photos_for_a_week(house: House) -> None:
+@pytest.mark.parametrize("sweep", [Housekeeping.sweep, Housekeeping.sweep_ended])
+async def test_a_failed_training_keeps_its_photos_for_a_week(
+    house: House, sweep: Callable[[Housekeeping], Awaitable[None]]
+) -> None:
     old, recent = await house.accept(), await house.accept()
     for job, days in ((old, 8), (recent, 6)):
         await house.jobs.fail(job.id, "out_of_memory", "Too little memory.")
@@ -18,7 +24,7 @@ async def test_a_failed_training_keeps_its_photos_for_a_week(house: House) -> No
             await tx.execute(
                 "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
             )
-    await housekeeping(house).sweep()
+    await sweep(housekeeping(house))
     assert not house.files.job(old.id).exists()
     assert (house.files.job(recent.id) / "job.json").is_file()
 
