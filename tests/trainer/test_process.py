@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
-from tests.trainer.conftest import QUICK, SELFIES, make_job, run, start
+from tests.training import QUICK, SELFIES, make_job, run, start
 from trainer.events import Cancelled, Checkpoint, Done, Failed, Progress, Sample, Started, parse_event
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bot.gpu.local import LocalGpu
 from inference.requests import DrawDone, DrawFailed, DrawProgress, DrawRequest, Picture
-from tests.trainer.conftest import QUICK, make_job
+from tests.training import QUICK, make_job
 from trainer.events import Done, Failed, Progress, Sample, Started, TrainEvent
 
 Event = TypeVar("Event")

@@ -8,7 +8,7 @@ import psutil
 from bot.gpu.local import LocalGpu
 from data.jobs import Job, JobKind, JobState
 from tests.bot.services.house import ANN, GUILD, WAIT_SECONDS, House, Recorder
-from tests.trainer.conftest import QUICK, make_job
+from tests.training import QUICK, make_job
 from trainer.job import JobFolder
 
 
