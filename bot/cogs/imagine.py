@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.cards import card_of
+from bot.cards import post_card
 from bot.channels import origin_of
 from bot.locales import t
 from bot.services.imagining import ME
@@ -17,7 +17,6 @@ from bot.translator import text
 from bot.ui.buttons import on_press
 from bot.ui.look import Accent
 from bot.ui.replies import answer, language_of
-from data.jobs import Job
 from inference.requests import MAX_PROMPT
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class Imagine(commands.Cog):
         guidance: app_commands.Range[float, 0, 50] = 7.5,
         seed: app_commands.Range[int, 0, 2**32 - 1] | None = None,
     ) -> None:
+        # At once: beside a checkpoint being written, even a small commit can take longer than Discord waits.
+        await interaction.response.defer(ephemeral=True, thinking=True)
         origin = await origin_of(interaction)
         model_id = await _model_id(interaction, model)
         job = await interaction.client.app.imagining.submit(
@@ -64,9 +65,11 @@ class Imagine(commands.Cog):
             model_id=model_id,
             **origin,
         )
-        await _show(interaction, job)
+        await post_card(interaction.client.app, job, origin["channel_id"])
         if model_id is None and ME.search(prompt):
             await answer(interaction, t(origin["locale"], "draw.nobody"))
+        else:
+            await interaction.delete_original_response()
 
     @imagine.autocomplete("model")
     async def offer_models(
@@ -88,9 +91,12 @@ class Imagine(commands.Cog):
 
 @on_press("again")
 async def again(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
-    """The same request with a new seed, for anyone in the server."""
-    job = await interaction.client.app.imagining.again(job_id, **await origin_of(interaction))
-    await _show(interaction, job)
+    """The same request with a new seed; a person's model draws for its owner alone."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    origin = await origin_of(interaction)
+    job = await interaction.client.app.imagining.again(job_id, **origin)
+    await post_card(interaction.client.app, job, origin["channel_id"])
+    await interaction.delete_original_response()
 
 
 @on_press("delete")
@@ -100,14 +106,6 @@ async def delete(interaction: discord.Interaction[LikenessBot], job_id: int, _in
     await interaction.response.defer()
     await interaction.delete_original_response()
     await answer(interaction, t(await language_of(interaction), "draw.deleted"), Accent.done)
-
-
-async def _show(interaction: discord.Interaction[LikenessBot], job: Job) -> None:
-    """Answer with the job's card, and remember where it is."""
-    client = interaction.client
-    posted = await interaction.response.send_message(view=await card_of(client.app, job))
-    if posted.message_id is not None and interaction.channel_id is not None:
-        await client.app.jobs.set_message(job.id, interaction.channel_id, posted.message_id)
 
 
 async def _model_id(interaction: discord.Interaction[LikenessBot], chosen: str) -> int | None:
