@@ -14,7 +14,7 @@ from bot.services import queue
 from bot.services.housekeeping import Housekeeping
 from bot.services.queue import Dispatcher
 from bot.services.work import MAX_ATTEMPTS, Throttle
-from data.jobs import Job, JobState
+from data.jobs import Job, JobState, Origin
 from inference.requests import DrawEvent, DrawFailed, DrawRequest
 from inference.requests import Picture as DrawnPicture
 from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder
@@ -199,7 +199,8 @@ async def test_the_end_of_a_job_waits_for_a_database_that_can_not_be_written(
 
 async def test_a_drawing_without_its_model_fails(house: House, recorder: Recorder) -> None:
     model_id = await house.make_model()
-    job = await house.imagine("me")
+    origin = Origin(user_id=ANN, guild_id=GUILD, channel_id=3, locale="en")
+    job = await house.imagining().submit("me", **origin, model_id=model_id)
     await house.training().delete_model(model_id, ANN)
     async with serving(house, ScriptedGpu(), recorder):
         failed = await house.announced(job.id)
