@@ -26,7 +26,7 @@ from inference.requests import Picture as Drawn
 
 log = logging.getLogger(__name__)
 
-PROMPT = "pencil sketch of me"
+PROMPT = "oil painting of me wearing a top hat"
 MEASURED = 16
 """Pictures of each model in which the identity is read."""
 

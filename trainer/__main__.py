@@ -67,6 +67,7 @@ def _create(arguments: argparse.Namespace) -> Path:
     if folder.spec_file.exists():
         if folder.spec() != spec:
             raise TrainError("bad_job", f"{arguments.out} holds another job; choose another --out.")
+        _log.info("going on with the job in %s, and with the photos that it took", arguments.out)
         return arguments.out
     report = read_folder(arguments.photos, base.resolution)
     for rejected in report.rejected:
