@@ -25,7 +25,8 @@ async def test_the_report_tells_what_was_made(tmp_path: Path, capsys: pytest.Cap
     assert {Path(path).name for path in (*report["samples"], *report["pictures"])} == shown
     assert 0 <= report["identity_before"] <= 1
     prompts = [request.prompt for request in gpu.drawn]
-    assert prompts == ["pencil sketch of abraza person", "photo of abraza person", "photo of abraza person"]
+    imagined = "oil painting of abraza person wearing a top hat"
+    assert prompts == [imagined, "photo of abraza person", "photo of abraza person"]
     assert gpu.drawn[1].model == "mini"
     assert gpu.drawn[2].count == MEASURED
     assert "identity after" in capsys.readouterr().out
