@@ -111,11 +111,11 @@ def _migrate(path: Path, folder: Path) -> None:
                 f"{path} has version {version}, this program knows versions up to {max(scripts, default=0)}: "
                 "update the program, or restore the backup that the newer one left beside the database."
             )
-        for number in sorted(number for number in scripts if number > version):
-            if version:
-                _back_up(connection, path.with_name(f"{path.name}.before-{number:04d}"))
+        ahead = sorted(number for number in scripts if number > version)
+        if version and ahead:
+            _back_up(connection, path.with_name(f"{path.name}.before-{ahead[0]:04d}"))
+        for number in ahead:
             _apply(connection, number, scripts[number].read_text(encoding="utf-8"))
-            version = number
 
 
 def _back_up(connection: sqlite3.Connection, target: Path) -> None:

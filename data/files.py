@@ -17,12 +17,24 @@ class FileStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
-        for folder in (self.jobs, self.models, self.all_pictures, self.logs, self.home / "class_images"):
+        for folder in (
+            self.jobs,
+            self.drafts,
+            self.models,
+            self.all_pictures,
+            self.logs,
+            self.home / "class_images",
+        ):
             folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def database(self) -> Path:
         return self.home / "likeness.sqlite3"
+
+    @property
+    def secret_key(self) -> Path:
+        """What opens the sealed tokens in the database: a backup that should not hold both leaves it out."""
+        return self.home / "secret.key"
 
     @property
     def logs(self) -> Path:
@@ -44,12 +56,25 @@ class FileStore:
         """Working folder of a training job; it is gone once the job is done."""
         return self.jobs / str(job_id)
 
+    @property
+    def drafts(self) -> Path:
+        return self.home / "drafts"
+
+    def draft(self, draft_id: int) -> Path:
+        """Cropped photos of a training that was not started yet."""
+        return self.drafts / str(draft_id)
+
     def model(self, model_id: int) -> Path:
         return self.models / str(model_id)
 
     def pictures(self, job_id: int) -> Path:
         """Pictures of a job: its drawings, or the samples of its training."""
         return self.all_pictures / str(job_id)
+
+    @property
+    def style_examples(self) -> Path:
+        """Pictures that show what a style looks like; they may be removed and are drawn again."""
+        return self.home / "styles"
 
     def class_pool(self, base: str) -> Path:
         """Class images drawn by `base`, shared by all jobs that start from it."""
@@ -68,6 +93,12 @@ class FileStore:
     def incoming_job(self) -> Path:
         """A new, empty folder to fill and then `adopt`; swept at the next start if that never happens."""
         folder = self.jobs / f"{uuid.uuid4().hex}{_INCOMING}"
+        folder.mkdir()
+        return folder
+
+    def incoming_draft(self) -> Path:
+        """As `incoming_job`, for a draft."""
+        folder = self.drafts / f"{uuid.uuid4().hex}{_INCOMING}"
         folder.mkdir()
         return folder
 
@@ -91,6 +122,13 @@ class FileStore:
                     shutil.rmtree(leftover)
                 else:
                     leftover.unlink()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; 0 when there is none. Blocking."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else 0
 
 
 def _sync_folder(folder: Path) -> None:

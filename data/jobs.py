@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypedDict, Unpack
@@ -16,6 +17,13 @@ from data.database import Database
 class JobKind(StrEnum):
     train = "train"
     draw = "draw"
+
+
+class Lane(StrEnum):
+    """What a job waits for: our own device, or a person's endpoint elsewhere."""
+
+    gpu = "gpu"
+    endpoint = "endpoint"
 
 
 class JobState(StrEnum):
@@ -62,6 +70,7 @@ class Job:
     locale: str
     announced: bool
     """Whether everyone who should know was told how it ended."""
+    lane: Lane = Lane.gpu
 
 
 class Origin(TypedDict):
@@ -75,16 +84,23 @@ class Origin(TypedDict):
 
 _COLUMNS = ", ".join(field.name for field in fields(Job))
 
+# An admin paused this kind of job, for its guild or for the whole installation (guild 0).
+_PAUSED = """EXISTS (
+    SELECT 1 FROM settings
+    WHERE guild_id IN (jobs.guild_id, 0) AND key = 'queue_' || jobs.kind AND value = '"paused"')"""
+
 # Who was served least recently comes first, and everyone's first job before anyone's second. Work that a
-# crash interrupted goes on before anything new.
+# crash interrupted goes on before anything new, and then what an admin moved to the front.
+_WAITING = f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' AND kind = ? AND lane LIKE ?"
 _FAIR_ORDER = f"""
-SELECT {_COLUMNS} FROM jobs
-WHERE state = 'queued' AND kind = ?
 ORDER BY
+    {_PAUSED},
     started_at IS NULL,
-    ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY started_at IS NULL, id),
+    moved_at IS NULL,
+    moved_at DESC,
+    ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY started_at IS NULL, moved_at IS NULL, id),
     IFNULL((SELECT MAX(past.started_at) FROM jobs AS past
-            WHERE past.user_id = jobs.user_id AND past.kind = jobs.kind), 0),
+            WHERE past.user_id = jobs.user_id AND past.kind = jobs.kind AND past.lane = jobs.lane), 0),
     id
 """
 
@@ -104,6 +120,7 @@ class Jobs:
         photos: int = 0,
         model_id: int | None = None,
         consent_at: float | None = None,
+        lane: Lane = Lane.gpu,
         tx: Connection | None = None,
         **origin: Unpack[Origin],
     ) -> Job:
@@ -116,6 +133,7 @@ class Jobs:
             "photos": photos,
             "model_id": model_id,
             "consent_at": consent_at,
+            "lane": lane,
             "created_at": time.time(),
         }
         async with self._db.transaction(tx) as connection:
@@ -153,10 +171,23 @@ class Jobs:
             job_id, ("running",), phase=phase, step=step, steps=steps, loss=loss, seconds_left=seconds_left
         )
 
-    async def finish(self, job_id: int, tx: Connection | None = None) -> Job | None:
-        """running -> done. None when it no longer runs."""
+    async def finish(
+        self, job_id: int, tx: Connection | None = None, *, lacks: tuple[str, str] | None = None
+    ) -> Job | None:
+        """running -> done. None when it no longer runs.
+
+        `lacks` are code and message of what kept it from bringing all that was asked for.
+        """
+        code, message = lacks or (None, None)
         return await self._move(
-            job_id, ("running",), tx=tx, state="done", finished_at=time.time(), seconds_left=None
+            job_id,
+            ("running",),
+            tx=tx,
+            state="done",
+            finished_at=time.time(),
+            seconds_left=None,
+            error_code=code,
+            error=message,
         )
 
     async def set_model(self, job_id: int, model_id: int, tx: Connection) -> None:
@@ -190,6 +221,10 @@ class Jobs:
             )
             return await self._move(job_id, ("running",), tx=tx, state="queued", seconds_left=None)
 
+    async def change_lane(self, job_id: int, lane: Lane) -> Job | None:
+        """running -> queued in another lane, ahead of new work there."""
+        return await self._move(job_id, ("running",), state="queued", lane=lane, seconds_left=None)
+
     async def requeue_running(self) -> list[Job]:
         """After a crash of the bot: all that ran is queued again, and one attempt counted."""
         async with self._db.transaction() as tx:
@@ -199,9 +234,10 @@ class Jobs:
             )
         return [_job(row) for row in rows]
 
-    async def queued(self, kind: JobKind) -> list[Job]:
-        """The queue in the order in which it will be served."""
-        return [_job(row) for row in await self._db.rows(_FAIR_ORDER, (kind,))]
+    async def queued(self, kind: JobKind, lane: Lane | None = None) -> list[Job]:
+        """The queue in the order in which it will be served; of one lane, or of all together."""
+        rows = await self._db.rows(_WAITING + _FAIR_ORDER, (kind, lane or "%"))
+        return [_job(row) for row in rows]
 
     async def running(self, kind: JobKind) -> list[Job]:
         rows = await self._db.rows(
@@ -209,17 +245,35 @@ class Jobs:
         )
         return [_job(row) for row in rows]
 
-    async def next_fair(self, kind: JobKind) -> Job | None:
-        """The job to serve next, or None when nobody waits."""
-        row = await self._db.row(f"{_FAIR_ORDER} LIMIT 1", (kind,))
+    async def next_fair(
+        self,
+        kind: JobKind,
+        lane: Lane | None = None,
+        *,
+        besides: Collection[int] = (),
+        not_of: Collection[int] = (),
+    ) -> Job | None:
+        """The job to serve next, or None when nobody waits whose queue is not paused.
+
+        `besides` are jobs that were chosen already, `not_of` people who have their share of the lane.
+        """
+        row = await self._db.row(
+            f"{_WAITING} AND NOT {_PAUSED} AND id NOT IN ({_marks(besides)})"
+            f" AND user_id NOT IN ({_marks(not_of)}) {_FAIR_ORDER} LIMIT 1",
+            (kind, lane or "%", *besides, *not_of),
+        )
         return _job(row) if row else None
+
+    async def move_to_front(self, job_id: int) -> bool:
+        """Serve a waiting job before all others. False when it does not wait."""
+        return await self._move(job_id, ("queued",), moved_at=time.time()) is not None
 
     async def place(self, job_id: int) -> int | None:
         """Place in its queue, 1 is next. None when the job is not queued."""
         job = await self.get(job_id)
         if job is None or job.state is not JobState.queued:
             return None
-        order = [waiting.id for waiting in await self.queued(job.kind)]
+        order = [waiting.id for waiting in await self.queued(job.kind, job.lane)]
         return order.index(job_id) + 1 if job_id in order else None
 
     async def of_user(self, user_id: int, limit: int = 10) -> list[Job]:
@@ -273,9 +327,14 @@ class Jobs:
         return _job(rows[0]) if rows else None
 
 
+def _marks(values: Collection[int]) -> str:
+    return ", ".join("?" * len(values))
+
+
 def _job(row: sqlite3.Row) -> Job:
     values = dict(row)
     values["kind"] = JobKind(values["kind"])
     values["state"] = JobState(values["state"])
+    values["lane"] = Lane(values["lane"])
     values["announced"] = bool(values["announced"])
     return Job(**values)
