@@ -30,7 +30,8 @@ def class_images(
     """
     folder = pool / _slug(prompt)
     files = [folder / f"{seed:04}.png" for seed in range(recipe.class_images)]
-    missing = [seed for seed, file in enumerate(files) if not file.exists()]
+    found = {seed: image for seed, file in enumerate(files) if (image := _read(file))}
+    missing = [seed for seed in range(len(files)) if seed not in found]
     brush = Brush(recipe.class_image_steps, recipe.guidance, model.resolution, model.resolution)
     on_picture(len(files) - len(missing))
     for start in range(0, len(missing), recipe.class_batch):
@@ -38,8 +39,9 @@ def class_images(
         pictures = draw(model, [prompt] * len(seeds), [""] * len(seeds), seeds, brush, lambda _: on_step())
         for seed, picture in zip(seeds, pictures, strict=True):
             save_png(picture, files[seed], f"{prompt}\nSteps: {brush.steps}, Sampler: DDIM, Seed: {seed}")
+            found[seed] = picture
         on_picture(len(files) - len(missing) + start + len(seeds))
-    return [_read(file) for file in files]
+    return [found[seed] for seed in range(len(files))]
 
 
 def _slug(prompt: str) -> str:
@@ -47,6 +49,10 @@ def _slug(prompt: str) -> str:
     return f"{words}-{hashlib.sha256(prompt.encode()).hexdigest()[:8]}"
 
 
-def _read(file: Path) -> Image.Image:
-    with Image.open(file) as image:
-        return image.convert("RGB")
+def _read(file: Path) -> Image.Image | None:
+    """A picture of the pool; None where it is missing or damaged, so that it is drawn again."""
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError):  # Pillow raises both for a broken PNG
+        return None

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DDPMScheduler
 from PIL import Image
+from torch.utils.checkpoint import checkpoint
 
-from data.disk import replacing
 from inference.model import Model
-from trainer.replay import Replay
+from inference.replay import Replay
+from trainer.events import Plan
+from trainer.lora import add_to_text_encoder, add_to_unet
+from trainer.objective import min_snr_weight, noised, target
+from trainer.optimizer import Descent
+from trainer.probes import plan_for
 from trainer.spec import Recipe
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -40,31 +49,48 @@ def encode(model: Model, images: Sequence[Image.Image], prompts: Sequence[str]) 
 
 
 class DreamBooth:
-    """Learns a subject: call `step` again and again. Holds all state that a checkpoint must keep."""
+    """Learns a subject: call `step` again and again. Holds all state that a checkpoint must keep.
 
-    def __init__(self, model: Model, recipe: Recipe, instance: LatentSet, prior: LatentSet | None) -> None:
+    The model is changed in place; with LoRA it carries the additions afterwards.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        recipe: Recipe,
+        instance: LatentSet,
+        prior: LatentSet | None,
+        plan: Plan | None = None,
+    ) -> None:
         self.done = 0
         self.unread = 0
         """Steps whose loss `mean_loss` has not told yet."""
+        self.plan = plan or plan_for(model, recipe)
         self._model = model
         self._recipe = recipe
         self._instance = instance
         self._prior = prior
-        self._precise = recipe.precision == "fp32" or (
-            recipe.precision == "auto" and model.device.type == "cpu"
-        )
         self._schedule = DDPMScheduler.from_config(model.scheduler.config)
         self._kept = self._schedule.alphas_cumprod.to(model.device)
-        self._parameters = self._prepare_modules()
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=recipe.learning_rate, fused=True, capturable=model.device.type == "cuda"
-        )
+        self._prepare_modules()
+        self._trained = self._trainable()
+        self._descent = Descent([*self._trained.values()], recipe, self.plan, model.device)
         self._generator = torch.Generator(model.device).manual_seed(recipe.seed)
         self._loss_sum = torch.zeros((), device=model.device)
-        self._replay = Replay(self._run_step, model.device, (self._generator,))
+        self._replay = Replay(
+            self._run_step, model.device, (self._generator,), capture=not why_eager(self.plan)
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where it learns."""
+        return self._model.device
 
     def step(self) -> None:
         """One optimiser step on `batch_size` photos and, with prior preservation, as many class images."""
+        if self.done == self._recipe.text_encoder_steps:
+            self._rest_text_encoder()
+        self._descent.warm_up(self.done)
         self._replay()
         self.done += 1
         self.unread += 1
@@ -76,21 +102,62 @@ class DreamBooth:
         self.unread = 0
         return mean
 
-    def _prepare_modules(self) -> list[torch.nn.Parameter]:
+    def learned(self) -> dict[str, torch.Tensor]:
+        """The weights that training may change, by part and name: `unet.` or `text_encoder.` comes first."""
+        return dict(self._trained)
+
+    @contextlib.contextmanager
+    def precision(self) -> Iterator[None]:
+        """Compute as the plan says; weights that are kept in single precision stay so."""
+        with torch.autocast(
+            self._model.device.type,
+            _DTYPES[self.plan.precision],
+            enabled=self.plan.precision != "fp32",
+            cache_enabled=False,
+        ):
+            yield
+
+    def _prepare_modules(self) -> None:
         model, recipe = self._model, self._recipe
         model.vae.requires_grad_(False)
-        model.text_encoder.requires_grad_(recipe.train_text_encoder)
+        if self.plan.method == "lora":
+            for part in (model.unet, model.text_encoder):
+                part.requires_grad_(False)
+                if self.plan.precision != "fp32":
+                    part.to(_DTYPES[self.plan.precision])
+            add_to_unet(model.unet, recipe)
+            if recipe.train_text_encoder:
+                add_to_text_encoder(model.text_encoder, recipe)
+        else:
+            model.unet.requires_grad_(True)
+            model.text_encoder.requires_grad_(recipe.train_text_encoder)
         # Dropout is zero in these models: train() only says that they learn.
-        model.unet.train().requires_grad_(True)
-        return [p for p in (*model.unet.parameters(), *model.text_encoder.parameters()) if p.requires_grad]
+        model.unet.train()
+        if self.plan.gradient_checkpointing:
+            _checkpoint_gradients(model)
+
+    def _trainable(self) -> dict[str, torch.nn.Parameter]:
+        parts = {"unet": self._model.unet, "text_encoder": self._model.text_encoder}
+        return {
+            f"{part}.{name}": parameter
+            for part, module in parts.items()
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def _rest_text_encoder(self) -> None:
+        """From here on the text encoder stays as it is: without gradients the optimiser passes it over."""
+        self._model.text_encoder.requires_grad_(False)
+        self._descent.clear()
+        self._replay.forget()
 
     def _run_step(self) -> None:
-        self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, self._recipe.max_grad_norm)
-        self._optimizer.step()
-        self._loss_sum.add_(loss.detach())
+        self._descent.clear()
+        for _ in range(self._recipe.accumulation):
+            loss = self._loss() / self._recipe.accumulation
+            self._descent.backward(loss)
+            self._loss_sum.add_(loss.detach())
+        self._descent.step()
 
     def _loss(self) -> torch.Tensor:
         """Error of the predicted noise (or velocity) on photos, plus the weighted one on class images."""
@@ -101,10 +168,12 @@ class DreamBooth:
             latents, ids = torch.cat([latents, prior_latents]), torch.cat([ids, prior_ids])
         timesteps = self._random_index(len(self._kept), len(latents))
         noise = self._random_like(latents)
-        share = self._kept[timesteps].view(-1, 1, 1, 1)
-        noisy = share.sqrt() * latents + (1.0 - share).sqrt() * noise
-        predicted = self._predict(noisy, timesteps, ids)
-        error = (predicted - self._target(latents, noise, share)).square().mean(dim=(1, 2, 3))
+        share = self._kept[timesteps]
+        predicted = self._predict(noised(latents, noise, share), timesteps, ids)
+        kind = self._schedule.config.prediction_type
+        error = (predicted - target(latents, noise, share, kind)).square().mean(dim=(1, 2, 3))
+        if self._recipe.min_snr_gamma is not None:
+            error = error * min_snr_weight(share, self._recipe.min_snr_gamma, kind)
         if self._prior is None:
             return error.mean()
         return error[:size].mean() + self._recipe.prior_weight * error[size:].mean()
@@ -116,18 +185,10 @@ class DreamBooth:
         return mean + source.deviation[index] * self._random_like(mean), source.ids[index]
 
     def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(
-            self._model.device.type, torch.bfloat16, enabled=not self._precise, cache_enabled=False
-        ):
+        with self.precision():
             context = self._model.text_encoder(ids).last_hidden_state
             noisy = noisy.to(memory_format=torch.channels_last)
             return self._model.unet(noisy, timesteps, context).sample.float()
-
-    def _target(self, latents: torch.Tensor, noise: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        """What the model is to predict: noise, or velocity for v-prediction models (arXiv:2202.00512)."""
-        if self._schedule.config.prediction_type == "v_prediction":
-            return share.sqrt() * noise - (1.0 - share).sqrt() * latents
-        return noise
 
     def _random_index(self, end: int, size: int) -> torch.Tensor:
         return torch.randint(end, (size,), device=self._model.device, generator=self._generator)
@@ -135,23 +196,42 @@ class DreamBooth:
     def _random_like(self, tensor: torch.Tensor) -> torch.Tensor:
         return torch.randn(tensor.shape, device=tensor.device, generator=self._generator)
 
-    def save(self, file: Path) -> None:
-        """Write a checkpoint: beside first, then renamed. Raises OSError when the disk is full."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, as references to the live tensors."""
+        return {
             "done": self.done,
-            "unet": self._model.unet.state_dict(),
-            "text_encoder": self._model.text_encoder.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "weights": {name: parameter.detach() for name, parameter in self._trained.items()},
             "generator": self._generator.get_state(),
+            **self._descent.state(),
         }
-        with replacing(file) as stream:
-            torch.save(state, stream)
 
-    def restore(self, file: Path) -> None:
-        """Go on from a checkpoint of the same recipe: on the CPU bit for bit as if never stopped."""
-        state = torch.load(file, map_location=self._model.device, weights_only=True)
-        self._model.unet.load_state_dict(state["unet"])
-        self._model.text_encoder.load_state_dict(state["text_encoder"])
-        self._optimizer.load_state_dict(state["optimizer"])
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from the state of the same recipe and plan: on the CPU bit for bit as if never stopped."""
+        for name, parameter in self._trained.items():
+            parameter.copy_(state["weights"][name])
+        self._descent.restore(state)
         self._generator.set_state(state["generator"].cpu())
         self.done = state["done"]
+        if self._recipe.text_encoder_steps is not None and self.done >= self._recipe.text_encoder_steps:
+            self._rest_text_encoder()
+
+
+def why_eager(plan: Plan) -> str | None:
+    """Why a step can't become a CUDA graph, or None where it can."""
+    if plan.optimizer == "adamw8bit":
+        return "8-bit AdamW counts its steps outside the GPU"
+    if plan.precision == "fp16":
+        return "loss scaling decides each step anew"
+    if plan.gradient_checkpointing:
+        return "gradient checkpointing runs parts of the model again from Python"
+    return None
+
+
+def _checkpoint_gradients(model: Model) -> None:
+    """Keep few activations and compute the others again in the backward pass. No dropout, no random state."""
+    model.unet.enable_gradient_checkpointing(
+        partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    )
+    model.text_encoder.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
+    model.text_encoder.train()

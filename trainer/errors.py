@@ -4,8 +4,8 @@ from data.errors import CodedError
 
 
 class TrainError(CodedError):
-    """Codes: bad_name, no_photos, too_few_photos, too_many_photos, bad_job, loss_not_finite, out_of_memory,
-    disk_full, internal."""
+    """Codes: bad_name, no_photos, too_few_photos, too_many_photos, bad_job, bad_vae, learned_nothing,
+    loss_not_finite, out_of_memory, disk_full, internal."""
 
 
 class Stopped(Exception):

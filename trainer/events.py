@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from trainer.spec import Method
+
 Phase = Literal["load", "class_images", "cache", "train", "save", "samples"]
 
 
@@ -21,6 +23,24 @@ class Started(_Event):
     device: str
     resumed_step: int = 0
     """Step of the checkpoint this run goes on from; 0 is a fresh start."""
+
+
+class Plan(_Event):
+    """How the job will use the device's memory, said before training starts."""
+
+    type: Literal["plan"] = "plan"
+    name: str
+    """Name of the plan in `trainer.memory`, or `cpu`."""
+    method: Method
+    precision: Literal["fp32", "bf16", "fp16"]
+    optimizer: Literal["adamw", "adamw8bit"]
+    gradient_checkpointing: bool
+    needed_gib: float
+    """Estimate of the memory that it takes."""
+    free_gib: float | None = None
+    """Free memory of the GPU; None where there is none."""
+    notes: tuple[str, ...] = ()
+    """English sentences: what was wished for and can't be, and why."""
 
 
 class PhaseProgress(_Event):
@@ -51,6 +71,30 @@ class Checkpoint(_Event):
     step: int
 
 
+class Preview(_Event):
+    """A picture of the same prompt and seed as ever, drawn while training, is on disk."""
+
+    type: Literal["preview"] = "preview"
+    step: int
+    path: str
+    likeness: float | None = None
+    """How much it looks like the photos, -1 to 1, by `trainer.likeness`."""
+
+
+class Strip(_Event):
+    """The previews so far, before to done in a row, are one picture (drawn anew each time)."""
+
+    type: Literal["strip"] = "strip"
+    path: str
+
+
+class LossPlot(_Event):
+    """The loss so far is a picture (drawn anew each time)."""
+
+    type: Literal["loss_plot"] = "loss_plot"
+    path: str
+
+
 class Sample(_Event):
     """A sample picture is on disk."""
 
@@ -72,6 +116,10 @@ class Done(_Event):
     step_seconds: float
     peak_memory_gib: float
     """Peak memory of the GPU, or of the process where there is none."""
+    method: Method = "full"
+    """As trained: the memory plan may have chosen `lora`."""
+    stopped_early: bool = False
+    """Whether the likeness no longer rose before the last step."""
 
 
 class Cancelled(_Event):
@@ -90,7 +138,18 @@ class Failed(_Event):
 
 
 TrainEvent = Annotated[
-    Started | PhaseProgress | Progress | Checkpoint | Sample | Done | Cancelled | Failed,
+    Started
+    | Plan
+    | PhaseProgress
+    | Progress
+    | Checkpoint
+    | Preview
+    | Strip
+    | LossPlot
+    | Sample
+    | Done
+    | Cancelled
+    | Failed,
     Field(discriminator="type"),
 ]
 _adapter: TypeAdapter[TrainEvent] = TypeAdapter(TrainEvent)

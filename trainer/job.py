@@ -10,16 +10,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data.disk import replacing, sync_folder
 from trainer.errors import Stopped, TrainError
-from trainer.events import TrainEvent, parse_event
-from trainer.spec import TrainSpec
+from trainer.events import Plan, TrainEvent, parse_event
+from trainer.spec import Method, TrainSpec
+
+
+class Trained(BaseModel):
+    """How training ended, for the process that draws the samples."""
+
+    model_config = ConfigDict(frozen=True)
+
+    steps: int
+    step_seconds: float
+    method: Method
+    stopped_early: bool
 
 
 class JobFolder:
-    """The layout of a job: `job.json`, `photos/`, `checkpoint.pt`, `model/`, `samples/`, `result.jsonl`."""
+    """The layout of a job: what was asked, what is kept while it runs, and what comes out.
+
+    `job.json`, `photos/`; `plan.json`, `checkpoint.pt`, `trained.json`; `model/`, `samples/`, `previews/`,
+    `strip.png`, `loss.png`, `result.jsonl`.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -28,6 +43,11 @@ class JobFolder:
         self.model = root / "model"
         self.samples = root / "samples"
         self.class_images = root / "class_images"
+        self.previews = root / "previews"
+        self.strip = root / "strip.png"
+        self.loss_plot = root / "loss.png"
+        self._plan = root / "plan.json"
+        self._trained = root / "trained.json"
         self._result = root / "result.jsonl"
 
     def spec(self) -> TrainSpec:
@@ -45,10 +65,36 @@ class JobFolder:
         """A path of the spec: relative ones start at the job's folder."""
         return self.root / relative
 
+    def plan(self) -> Plan | None:
+        """The plan that the checkpoint was made with: another one couldn't go on from it."""
+        if not self.checkpoint.exists() or not self._plan.exists():
+            return None
+        return Plan.model_validate_json(self._plan.read_bytes())
+
+    def keep_plan(self, plan: Plan) -> None:
+        with replacing(self._plan) as file:
+            file.write(plan.model_dump_json().encode())
+
+    def trained(self) -> Trained | None:
+        """What `keep_trained` wrote, once the model is there too."""
+        if not self.model.exists() or not self._trained.exists():
+            return None
+        return Trained.model_validate_json(self._trained.read_bytes())
+
+    def keep_trained(self, trained: Trained) -> None:
+        """To be called before the model takes its name."""
+        with replacing(self._trained) as file:
+            file.write(trained.model_dump_json().encode())
+
     def finish(self, events: Sequence[TrainEvent]) -> None:
         """Record the outcome. From here on the job is complete; a later run only tells it again."""
         with replacing(self._result) as file:
             file.writelines(event.model_dump_json().encode() + b"\n" for event in events)
+
+    def tidy(self) -> None:
+        """Remove what only a running job needs."""
+        for file in (self.checkpoint, self._plan, self._trained):
+            file.unlink(missing_ok=True)
 
     def outcome(self) -> list[TrainEvent] | None:
         """The events given to `finish`, or None while the job isn't complete."""

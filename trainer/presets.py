@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
-from inference.bases import resolve
-from trainer.spec import Recipe
+from typing import Literal
 
-PRESETS = {
+from inference.bases import BASES, resolve
+from trainer.spec import Method, Recipe
+
+Preset = Literal["lesson", "quick", "careful"]
+
+PRESETS: dict[Preset, Recipe] = {
     "lesson": Recipe(),
-    # The mini model is a hundredth of the size: it takes larger steps and fewer of them.
-    "mini": Recipe(
-        steps=320,
-        learning_rate=1e-4,
-        class_images=24,
-        class_image_steps=20,
-        class_batch=8,
-    ),
+    "quick": Recipe(method="lora", steps_per_photo=50, class_images=24, class_image_steps=25),
+    "careful": Recipe(steps_per_photo=150, learning_rate=7e-7, class_images=100, min_snr_gamma=5.0),
 }
 
+# The mini model is a hundredth of the size: it takes larger steps and fewer of them. `benchmarks.fidelity`
+# chose between the methods and weights.
+_MINI_LESSON = Recipe(
+    method="lora",
+    steps=320,
+    learning_rate=1e-4,
+    lora_learning_rate=1e-3,
+    prior_weight=0.5,
+    class_images=24,
+    class_image_steps=20,
+    class_batch=8,
+)
+_MINI: dict[Preset, Recipe] = {
+    "lesson": _MINI_LESSON,
+    "quick": _MINI_LESSON.model_copy(update={"steps": 200}),
+    "careful": _MINI_LESSON.model_copy(update={"steps": 500, "class_images": 48}),
+}
 
-def recipe_for(base: str) -> Recipe:
-    """The recipe that suits a base model. Raises ModelError(unknown_base)."""
-    return PRESETS[resolve(base).preset]
+_LESSON_VAE = "stabilityai/sd-vae-ft-mse"
+
+
+def recipe_for(base: str, preset: Preset = "lesson", method: Method | None = None) -> Recipe:
+    """A preset's recipe as it suits a base model, trained by its own method where none is named.
+
+    Raises ModelError(unknown_base).
+    """
+    known = resolve(base)
+    if known.preset == "mini":
+        recipe = _MINI[preset]
+    else:
+        recipe = PRESETS[preset]
+        # The lesson's decoder fits every Stable Diffusion; a folder or somebody's model may have its own.
+        if known.alias in BASES:
+            recipe = recipe.model_copy(update={"vae": _LESSON_VAE})
+    return recipe.model_copy(update={"method": method}) if method else recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,22 +12,42 @@ from PIL import Image
 from pydantic import BaseModel
 
 from data.errors import CodedError, is_disk_full
+from inference.bases import BASES
 from inference.layout import save_pipeline
 from inference.metadata import parameters, save_png
 from inference.model import Model, load, pick_device
 from inference.requests import DrawRequest
 from inference.sampler import Brush, draw
+from trainer.checkpoints import CheckpointFile
 from trainer.class_images import class_images
-from trainer.dreambooth import DreamBooth, LatentSet, encode
+from trainer.dreambooth import DreamBooth, LatentSet, encode, why_eager
 from trainer.errors import Stopped
-from trainer.events import Cancelled, Done, Failed, Phase, PhaseProgress, Sample, Started, TrainEvent
-from trainer.job import JobFolder
-from trainer.learn import learn, peak_memory_gib
+from trainer.events import (
+    Cancelled,
+    Checkpoint,
+    Done,
+    Failed,
+    Phase,
+    PhaseProgress,
+    Plan,
+    Sample,
+    Started,
+    TrainEvent,
+)
+from trainer.job import JobFolder, Trained
+from trainer.learn import Loop, peak_memory_gib
+from trainer.lora import save_lora
 from trainer.names import check_name
-from trainer.photos import check_count, read_folder
-from trainer.spec import Concept, steps_for
+from trainer.photos import check_count, read_crops
+from trainer.previews import Previews, Watcher
+from trainer.probes import plan_for, xformers_problem
+from trainer.spec import Concept, sample_prompts, steps_for
+from trainer.vae import with_vae
+from trainer.verdict import Fingerprint, check_learned
 
 Emit = Callable[[BaseModel], None]
+
+_log = logging.getLogger("trainer")
 
 
 def run_job(root: Path, emit: Emit, stop: Callable[[], bool]) -> bool:
@@ -44,7 +65,12 @@ def run_job(root: Path, emit: Emit, stop: Callable[[], bool]) -> bool:
     except CodedError as error:
         emit(Failed(code=error.code, message=error.message))
     except torch.OutOfMemoryError:
-        emit(Failed(code="out_of_memory", message="The GPU has too little memory for this recipe."))
+        emit(
+            Failed(
+                code="out_of_memory",
+                message="The GPU has too little memory for this recipe; a smaller plan or batch may fit.",
+            )
+        )
     except Exception as error:
         if not is_disk_full(error):
             raise
@@ -57,7 +83,7 @@ def _finish(folder: JobFolder, emit: Emit, stop: Callable[[], bool]) -> None:
     if outcome is None:
         outcome = _Run(folder, emit, stop).run()
         folder.finish(outcome)
-        folder.checkpoint.unlink(missing_ok=True)
+        folder.tidy()
     for event in outcome:
         emit(event)
 
@@ -73,58 +99,119 @@ class _Run:
         self._spec = folder.spec()
         self._recipe = self._spec.recipe
         self._device = pick_device()
-        self._step = 0
-        self._step_seconds = 0.0
 
     def run(self) -> list[TrainEvent]:
         for concept in self._spec.concepts:
             check_name(concept.name)
         self._phase("load", 0, 1)
-        trained = self._folder.model.exists()
-        model = load(str(self._folder.model) if trained else self._spec.base, self._device, torch.float32)
-        photos = [image for concept in self._spec.concepts for image in self._photos(concept, model)]
-        steps = steps_for(len(photos), self._recipe)
-        if not trained:
-            self._train(model, photos, steps)
-            self._phase("save", 0, 1)
-            save_pipeline(model.pipeline(), self._folder.model)
+        trained = self._folder.trained()
+        if trained is None:
+            model, trained = self._train()
+        else:
+            model = self._load_trained()
         samples = self._draw_samples(model)
         done = Done(
             model=str(self._folder.model),
             samples=tuple(sample.path for sample in samples),
-            steps=steps,
+            steps=trained.steps,
             seconds=time.monotonic() - self._began,
-            step_seconds=self._step_seconds,
+            step_seconds=trained.step_seconds,
             peak_memory_gib=peak_memory_gib(self._device),
+            method=trained.method,
+            stopped_early=trained.stopped_early,
         )
         return [*samples, done]
 
-    def _train(self, model: Model, photos: list[tuple[Image.Image, str]], steps: int) -> None:
-        resumes = self._folder.checkpoint.exists()
-        prior = self._prior(model) if self._recipe.prior_weight > 0 and self._recipe.class_images else None
+    def _train(self) -> tuple[Model, Trained]:
+        """Train and save, and return the model ready to draw."""
+        base = load(self._spec.base, self._device, torch.float32)
+        photos = [image for concept in self._spec.concepts for image in self._photos(concept, base)]
+        steps = steps_for(len(photos), self._recipe)
+        prior = (
+            self._class_images(base) if self._recipe.prior_weight > 0 and self._recipe.class_images else []
+        )
         self._phase("cache", 0, 1)
-        dreambooth = DreamBooth(model, self._recipe, _encode(model, photos), prior)
-        if resumes:
-            dreambooth.restore(self._folder.checkpoint)
-        self._emit(Started(steps=steps, device=str(self._device), resumed_step=dreambooth.done))
-        self._step_seconds = learn(
+        drawing = with_vae(base, self._recipe.vae) if self._recipe.vae else base
+        eyes = drawing if self._recipe.encode_vae else base
+        instance, others = _encode(eyes, photos), _encode(eyes, prior) if prior else None
+        resumed = self._folder.plan()
+        plan = resumed or self._choose_plan(base)
+        self._choose_attention(drawing, plan)
+        dreambooth = DreamBooth(drawing, self._recipe, instance, others, plan)
+        fingerprint = Fingerprint(dreambooth.learned())
+        previews = Previews(self._folder, self._spec, drawing, steps, self._emit)
+        watcher = Watcher(previews, dreambooth, eyes, instance, others, self._recipe.early_stop)
+        self._emit(plan)
+        watcher.before(self._check_stop)
+        loop = Loop(
             dreambooth,
             steps,
-            checkpoint=self._folder.checkpoint,
-            checkpoint_seconds=self._recipe.checkpoint_seconds,
+            watcher,
+            CheckpointFile(self._folder.checkpoint, lambda step: self._emit(Checkpoint(step=step))),
+            loss_plot=self._folder.loss_plot,
             emit=self._emit,
             stop=self._stop,
         )
+        if resumed:
+            loop.resume()
+        self._emit(Started(steps=steps, device=str(self._device), resumed_step=dreambooth.done))
+        early = loop.run(self._recipe.checkpoint_seconds)
+        check_learned(fingerprint, previews.change(dreambooth.done))
+        trained = Trained(
+            steps=dreambooth.done,
+            step_seconds=loop.step_seconds,
+            method=plan.method,
+            stopped_early=early,
+        )
+        return self._save(drawing, dreambooth, trained), trained
+
+    def _choose_plan(self, model: Model) -> Plan:
+        plan = plan_for(model, self._recipe)
+        eager = why_eager(plan)
+        if eager and self._device.type == "cuda":
+            plan = plan.model_copy(update={"notes": (*plan.notes, f"No CUDA graph: {eager}.")})
+        for note in plan.notes:
+            _log.info("%s", note)
+        self._folder.keep_plan(plan)
+        return plan
+
+    def _choose_attention(self, model: Model, plan: Plan) -> None:
+        """xformers where it runs and is faster; a captured step keeps PyTorch's own, known to replay."""
+        problem = xformers_problem(self._device, torch.float32 if plan.precision == "fp32" else torch.float16)
+        if problem is None and not why_eager(plan):
+            problem = "the step is a CUDA graph"
+        if problem is None:
+            model.unet.enable_xformers_memory_efficient_attention()
+        _log.info("attention: %s", "xformers" if problem is None else f"PyTorch's own, for {problem}")
+
+    def _save(self, model: Model, dreambooth: DreamBooth, trained: Trained) -> Model:
+        """Save the model, and return it as drawing wants it."""
+        self._phase("save", 0, 1)
+        self._folder.keep_trained(trained)
         model.freeze()
+        if trained.method == "full":
+            save_pipeline(model.pipeline(), self._folder.model)
+            return model
+        # The model moves away from here: a base's folder must be found from anywhere.
+        base = Path(self._spec.base)
+        source = str(base.resolve()) if self._spec.base not in BASES and base.is_dir() else self._spec.base
+        save_lora(self._folder.model, source, self._recipe, dreambooth.learned(), self._recipe.vae)
+        if dreambooth.plan.precision == "fp32":
+            return model
+        # The base was put into half precision for training: the samples are to show the model itself.
+        return self._load_trained()
+
+    def _load_trained(self) -> Model:
+        return load(str(self._folder.model), self._device, torch.float32)
 
     def _photos(self, concept: Concept, model: Model) -> list[tuple[Image.Image, str]]:
         """A concept's photos, each with the instance prompt. Raises TrainError for too few or too many."""
-        report = read_folder(self._folder.path(concept.photos), model.resolution)
-        check_count(len(report.accepted))
-        return [(photo.image, concept.instance_prompt) for photo in report.accepted]
+        photos = read_crops(self._folder.path(concept.photos), model.resolution)
+        check_count(len(photos))
+        return [(photo, concept.instance_prompt) for photo in photos]
 
-    def _prior(self, model: Model) -> LatentSet:
-        """Class images of every class among the concepts, from the shared pool."""
+    def _class_images(self, model: Model) -> list[tuple[Image.Image, str]]:
+        """Class images of every class among the concepts, from the shared pool, each with its prompt."""
         pool = self._spec.class_pool
         folder = self._folder.path(pool) if pool else self._folder.class_images
         prompts = sorted({concept.class_prompt for concept in self._spec.concepts})
@@ -132,22 +219,22 @@ class _Run:
         for prompt in prompts:
             drawn = class_images(model, prompt, folder, self._recipe, self._on_class_image, self._check_stop)
             pictures += [(image, prompt) for image in drawn]
-        return _encode(model, pictures)
+        return pictures
 
     def _draw_samples(self, model: Model) -> list[Sample]:
         """Draw the samples with seeds that count up from the recipe's (lesson step 7)."""
         recipe = self._recipe
-        prompt = recipe.sample_prompt or self._spec.concepts[0].instance_prompt
-        seeds = [recipe.seed + number for number in range(recipe.samples)]
+        prompts = sample_prompts(self._spec)
+        seeds = [recipe.seed + number for number in range(len(prompts))]
         brush = Brush(recipe.sample_steps, recipe.guidance, model.resolution, model.resolution)
         samples = []
         self._phase("samples", 0, recipe.sample_steps)
         for index, picture in enumerate(
-            draw(model, [prompt] * len(seeds), [""] * len(seeds), seeds, brush, self._on_sample_step)
+            draw(model, prompts, [""] * len(seeds), seeds, brush, self._on_sample_step)
         ):
             path = self._folder.samples / f"{index}.png"
-            save_png(picture, path, self._sample_text(prompt, seeds[index], picture))
-            samples.append(Sample(index=index, path=str(path), prompt=prompt, seed=seeds[index]))
+            save_png(picture, path, self._sample_text(prompts[index], seeds[index], picture))
+            samples.append(Sample(index=index, path=str(path), prompt=prompts[index], seed=seeds[index]))
         return samples
 
     def _sample_text(self, prompt: str, seed: int, picture: Image.Image) -> str:

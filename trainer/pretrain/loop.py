@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trainer.replay import Replay
+from inference.replay import Replay
 
 _REPORT_EVERY = 50
 _SAVE_SECONDS = 60.0

@@ -1,0 +1,90 @@
+"""Checkpoints that don't hold up training: a copy in memory, written to the disk beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from data.disk import replacing
+
+
+class CheckpointFile:
+    """One file that always holds the newest whole state."""
+
+    def __init__(self, file: Path, on_written: Callable[[int], None]) -> None:
+        """`on_written` is told the step of each state that is on the disk, by the thread that calls us."""
+        self._file = file
+        self._on_written = on_written
+        self._writer: threading.Thread | None = None
+        self._step = 0
+        self._error: BaseException | None = None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Copy a state, whose `done` is its step, and write it while training goes on.
+
+        Where memory is short it is written at once instead. Raises OSError, also of an earlier writing.
+        """
+        self.wait()
+        self._step = state["done"]
+        if _size(state) * 2 > psutil.virtual_memory().available:
+            self._write(state)
+            self._told()
+            return
+        self._writer = threading.Thread(target=self._write, args=(_copy(state),), name="checkpoint")
+        self._writer.start()
+
+    def poll(self) -> None:
+        """Tell of a writing that has ended. Raises OSError when it failed."""
+        if self._writer is not None and not self._writer.is_alive():
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when nothing is being written. Raises OSError when writing failed."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+            self._told()
+
+    def load(self, device: torch.device) -> dict[str, Any]:
+        """The newest state."""
+        return torch.load(self._file, map_location=device, weights_only=True)
+
+    def _told(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        self._on_written(self._step)
+
+    def _write(self, state: dict[str, Any]) -> None:
+        try:
+            with replacing(self._file) as stream:
+                torch.save(state, stream)
+        except BaseException as error:
+            self._error = error
+
+
+def _copy(value: Any) -> Any:
+    """The same structure with its tensors copied to ordinary memory."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copy(item) for item in value)
+    return value
+
+
+def _size(value: Any) -> int:
+    """Bytes of all tensors in a structure."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, dict):
+        return sum(_size(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return sum(_size(item) for item in value)
+    return 0

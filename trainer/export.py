@@ -1,0 +1,273 @@
+"""A model as one file in Stable Diffusion's original format, and back (lesson step 8).
+
+Tensor by tensor: a `.safetensors` file needs room for one tensor, a `.ckpt` for the model once, because its
+index comes before the data and knows them all.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+from data.disk import replacing, sync_folder
+from inference.bases import locate
+from inference.errors import ModelError
+from inference.layout import write_bpe_files
+from trainer.export_files import (
+    Checkpoint,
+    PipelineFolder,
+    SafetensorsFile,
+    Spec,
+    Weights,
+    safetensors_header,
+    write_tensors,
+)
+from trainer.export_lora import Merged, adapter_of, lora_file
+from trainer.export_names import Entry, entries
+from trainer.handover import Exported, Format, Moved
+
+Emit = Callable[[BaseModel], None]
+SUFFIXES: Mapping[Format, str] = {"safetensors": ".safetensors", "ckpt": ".ckpt", "lora": ".safetensors"}
+_PARTS = ("unet", "vae", "text_encoder")
+
+
+def export(model: str, kind: Format, out: Path, *, half: bool, emit: Emit) -> Exported:
+    """Write a base, a trained model or an adapter as one file; `out` is replaced once the new one is whole.
+
+    Raises ModelError: unknown_base, unsupported_architecture, no_adapter, bad_file, bad_out, disk_full,
+    not_finite; OSError.
+    """
+    _check_out(out, SUFFIXES[kind])
+    adapter = adapter_of(model)
+    if kind == "lora":
+        if adapter is None:
+            raise ModelError(
+                "no_adapter",
+                "This model was trained in full, so there is no LoRA to take out of it. Train it with the "
+                "method lora, or export it as safetensors.",
+            )
+        specs, tensors, metadata = lora_file(adapter, half)
+        _write_safetensors(out, specs, tensors, metadata, emit)
+    else:
+        folder, weights = open_model(model)
+        plan = _plan(folder, weights)
+        specs = [_spec(entry, weights, half) for entry in plan]
+        tensors = (_tensor(entry, weights, half) for entry in plan)
+        if kind == "safetensors":
+            _write_safetensors(out, specs, tensors, _metadata(folder), emit)
+        else:
+            _write_checkpoint(out, specs, tensors, emit)
+    return Exported(path=str(out), size_bytes=out.stat().st_size)
+
+
+def import_file(file: Path, base: str, out: Path, *, emit: Emit) -> Exported:
+    """Turn an original-format file into a folder in diffusers layout, shaped and configured like `base`.
+
+    Raises ModelError: unknown_base, unsupported_architecture, bad_file (damaged, or another architecture),
+    bad_out, disk_full; OSError. Code in a `.ckpt` is never run.
+    """
+    if not file.is_file():
+        raise ModelError("bad_file", f"There is no file {file.name}.")
+    if out.exists():
+        raise ModelError("bad_out", f"{out.name} exists already.")
+    folder, reference = open_model(base)
+    original: Weights = Checkpoint(file) if file.suffix == ".ckpt" else SafetensorsFile(file)
+    imported = Imported(original, _plan(folder, reference), reference.specs())
+    write_folder(imported, folder, out, emit)
+    return Exported(path=str(out), size_bytes=sum(spec.nbytes for spec in imported.specs().values()))
+
+
+def open_model(model: str) -> tuple[Path, Weights]:
+    """The folder with a model's configuration, and its weights; an adapter is merged as they are read."""
+    adapter = adapter_of(model)
+    if adapter is None:
+        folder = locate(model)
+        return folder, PipelineFolder(folder)
+    folder = locate(adapter.base)
+    return folder, Merged(PipelineFolder(folder), adapter)
+
+
+def write_folder(weights: Weights, configs: Path, out: Path, emit: Emit) -> None:
+    """Write weights as a pipeline in diffusers layout, with the configuration and tokenizer of `configs`."""
+    specs = weights.specs()
+    progress = Progress(emit, sum(spec.nbytes for spec in specs.values()))
+    _check_space(out, progress.total)
+    incoming = out.with_name(out.name + ".incoming")
+    shutil.rmtree(incoming, ignore_errors=True)
+    try:
+        _copy_configs(configs, incoming)
+        for part in _PARTS:
+            names = sorted(name for name in specs if name.startswith(f"{part}."))
+            header = [Spec(name.partition(".")[2], specs[name].shape, specs[name].dtype) for name in names]
+            file = "model" if part == "text_encoder" else "diffusion_pytorch_model"
+            with (incoming / part / f"{file}.safetensors").open("wb") as handle:
+                handle.write(safetensors_header(header, {"format": "pt"}))
+                write_tensors(handle, progress.over(weights.read(name) for name in names))
+        sync_folder(incoming)
+        incoming.rename(out)
+    except BaseException:
+        shutil.rmtree(incoming, ignore_errors=True)
+        raise
+
+
+class Imported:
+    """Weights under diffusers' names, read from a file with the original ones."""
+
+    def __init__(self, original: Weights, plan: Sequence[Entry], shapes: Mapping[str, Spec]) -> None:
+        """`shapes` says what each part of the pipeline expects. Raises ModelError(bad_file)."""
+        self._original = original
+        self._places: dict[str, tuple[str, int]] = {}
+        """Name -> original name, and the first element there."""
+        self._specs: dict[str, Spec] = {}
+        there = original.specs()
+        for entry in plan:
+            begin = 0
+            found = there.get(entry.name)
+            for source in entry.sources:
+                wanted = shapes[source]
+                self._places[source] = (entry.name, begin)
+                self._specs[source] = Spec(source, wanted.shape, found.dtype if found else wanted.dtype)
+                begin += _count(wanted.shape)
+            if found is None or _count(found.shape) != begin:
+                raise ModelError(
+                    "bad_file",
+                    f"This file is of another architecture than the chosen base: {entry.name} "
+                    f"{'is missing' if found is None else f'has the shape {list(found.shape)}'}.",
+                )
+
+    def specs(self) -> Mapping[str, Spec]:
+        """All tensors by diffusers' full name."""
+        return self._specs
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor, in the shape that diffusers wants."""
+        original, begin = self._places[name]
+        spec = self._specs[name]
+        flat = self._original.read(original).reshape(-1)
+        return flat[begin : begin + _count(spec.shape)].reshape(spec.shape)
+
+
+class Progress:
+    """Tells how many bytes went by, once for each percent."""
+
+    def __init__(self, emit: Emit, total: int) -> None:
+        self.total = total
+        self._emit = emit
+        self._done = 0
+        self._told = -1
+
+    def over(self, tensors: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The same tensors; each counts once the next is asked for."""
+        for tensor in tensors:
+            yield tensor
+            self._done += tensor.nbytes
+            percent = 100 * self._done // max(self.total, 1)
+            if percent > self._told:
+                self._told = percent
+                self._emit(Moved(stage="write", done=self._done, total=self.total))
+
+
+def _write_safetensors(
+    out: Path, specs: Sequence[Spec], tensors: Iterator[torch.Tensor], metadata: Mapping[str, str], emit: Emit
+) -> None:
+    progress = Progress(emit, sum(spec.nbytes for spec in specs))
+    _check_space(out, progress.total)
+    with replacing(out) as file:
+        file.write(safetensors_header(specs, metadata))
+        write_tensors(file, progress.over(tensors))
+
+
+def _write_checkpoint(out: Path, specs: Sequence[Spec], tensors: Iterator[torch.Tensor], emit: Emit) -> None:
+    progress = Progress(emit, sum(spec.nbytes for spec in specs))
+    _check_space(out, progress.total)
+    names = [spec.name for spec in specs]
+    state = dict(zip(names, progress.over(tensors), strict=True))
+    with replacing(out) as file:
+        torch.save({"state_dict": state}, file)
+
+
+def _plan(folder: Path, weights: Weights) -> list[Entry]:
+    return entries(weights.specs(), *(_config(folder, part) for part in _PARTS))
+
+
+def _spec(entry: Entry, weights: Weights, half: bool) -> Spec:
+    sources = [weights.specs()[source] for source in entry.sources]
+    first = sources[0]
+    shape = (sum(source.shape[0] for source in sources), *first.shape[1:])
+    if entry.as_convolution and len(shape) == 2:
+        shape = (*shape, 1, 1)
+    return Spec(entry.name, shape, torch.float16 if half and first.dtype.is_floating_point else first.dtype)
+
+
+def _tensor(entry: Entry, weights: Weights, half: bool) -> torch.Tensor:
+    spec = _spec(entry, weights, half)
+    tensors = [weights.read(source) for source in entry.sources]
+    tensor = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+    converted = tensor.reshape(spec.shape).to(spec.dtype)
+    if half and not converted.isfinite().all():
+        raise ModelError(
+            "not_finite", f"{entry.name} has values too large for half precision; export without --half."
+        )
+    return converted
+
+
+def _metadata(folder: Path) -> dict[str, str]:
+    """What the file alone doesn't show: how the model's output is to be read."""
+    kind = _config(folder, "scheduler", "scheduler_config.json").get("prediction_type", "epsilon")
+    return {"format": "pt", "modelspec.prediction_type": "v" if kind == "v_prediction" else kind}
+
+
+def _config(folder: Path, part: str, file: str = "config.json") -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((folder / part / file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError("unknown_base", f"{part}/{file} of {folder.name} can't be read.") from error
+    return config
+
+
+def _copy_configs(source: Path, target: Path) -> None:
+    """Everything of a pipeline's folder but its weights, complete for older loaders too."""
+    index = _config(source, ".", "model_index.json")
+    kept = {
+        name: value for name, value in index.items() if name not in ("safety_checker", "feature_extractor")
+    }
+    for part in (*_PARTS, "scheduler", "tokenizer"):
+        shutil.copytree(
+            source / part,
+            target / part,
+            ignore=lambda folder, names: [name for name in names if not name.endswith((".json", ".txt"))],
+        )
+    if not (target / "tokenizer" / "vocab.json").exists():
+        write_bpe_files(target / "tokenizer")
+    # transformers loads the text encoder in the type that its configuration names; the rest comes in single.
+    encoder = _config(source, "text_encoder") | {"dtype": "float32"}
+    (target / "text_encoder" / "config.json").write_text(json.dumps(encoder, indent=2) + "\n")
+    none = {
+        "safety_checker": [None, None],
+        "feature_extractor": [None, None],
+        "requires_safety_checker": False,
+    }
+    (target / "model_index.json").write_text(json.dumps(kept | none, indent=2) + "\n")
+
+
+def _check_out(out: Path, suffix: str) -> None:
+    if out.suffix != suffix:
+        raise ModelError("bad_out", f"The name of such a file has to end in {suffix}.")
+    if not out.parent.is_dir():
+        raise ModelError("bad_out", f"There is no folder {out.parent}.")
+
+
+def _check_space(out: Path, needed: int) -> None:
+    """Say that the disk is too full before it is filled."""
+    if shutil.disk_usage(out.parent).free < needed:
+        raise ModelError("disk_full", f"The disk has too little room: this needs {needed / 2**30:.1f} GiB.")
+
+
+def _count(shape: Sequence[int]) -> int:
+    return Spec("", tuple(shape), torch.uint8).nbytes

@@ -1,0 +1,190 @@
+"""Weights on disk, one tensor in memory at a time.
+
+Files are read with plain reads, not mapped: mapped pages count as memory of the process, and copying a mapped
+model once would already take twice its size.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from zipfile import is_zipfile
+
+import torch
+
+from inference.errors import ModelError
+
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
+    "BOOL": torch.bool,
+}  # fmt: skip
+_TAGS = {dtype: tag for tag, dtype in DTYPES.items()}
+_MAX_HEADER = 100 * 2**20
+"""Bytes; the same limit as in the safetensors library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a tensor will be, before it is there."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def nbytes(self) -> int:
+        count = 1
+        for side in self.shape:
+            count *= side
+        return count * self.dtype.itemsize
+
+
+class Weights(Protocol):
+    """Named tensors that are read when they are asked for."""
+
+    def specs(self) -> Mapping[str, Spec]: ...
+
+    def read(self, name: str) -> torch.Tensor: ...
+
+
+class SafetensorsFile:
+    """One `.safetensors` file (github.com/huggingface/safetensors: length, JSON header, data)."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelError(bad_file), OSError."""
+        self._path = path
+        with path.open("rb") as file:
+            try:
+                (length,) = struct.unpack("<Q", file.read(8))
+                if length > _MAX_HEADER:
+                    raise ValueError("header too long")
+                header = json.loads(file.read(length))
+                self.metadata: dict[str, str] = header.pop("__metadata__", {})
+                self._specs = {
+                    name: Spec(name, tuple(entry["shape"]), DTYPES[entry["dtype"]])
+                    for name, entry in header.items()
+                }
+                self._begins = {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items()}
+            except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ModelError("bad_file", f"{path.name} is no whole .safetensors file.") from error
+
+    def specs(self) -> Mapping[str, Spec]:
+        """All tensors of the file by name."""
+        return self._specs
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor, in memory of its own. Raises ModelError(bad_file), OSError."""
+        spec = self._specs[name]
+        buffer = torch.empty(spec.nbytes, dtype=torch.uint8)
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(self._begins[name])
+            _fill(file, memoryview(buffer.numpy()), self._path)
+        return buffer.view(spec.dtype).reshape(spec.shape)
+
+
+def _fill(file: BinaryIO, view: memoryview, path: Path) -> None:
+    """Read until `view` is full: one read gives at most 2 GiB."""
+    while view:
+        count = file.readinto(view)  # type: ignore[attr-defined]  # an unbuffered file has it
+        if not count:
+            raise ModelError("bad_file", f"{path.name} is cut off.")
+        view = view[count:]
+
+
+class PipelineFolder:
+    """The weights of a folder in diffusers layout; names start with `unet.`, `vae.` or `text_encoder.`.
+
+    The text encoder's names always have their `text_model.` prefix here, whatever saved the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ModelError(unknown_base | bad_file), OSError."""
+        self._files: dict[str, tuple[SafetensorsFile, str]] = {}
+        for part in ("unet", "vae", "text_encoder"):
+            for path in weight_files(folder / part):
+                file = SafetensorsFile(path)
+                self._files |= {full_name(part, name): (file, name) for name in file.specs()}
+
+    def specs(self) -> Mapping[str, Spec]:
+        """All tensors of the pipeline by full name."""
+        specs = {}
+        for name, (file, inner) in self._files.items():
+            spec = file.specs()[inner]
+            specs[name] = Spec(name, spec.shape, spec.dtype)
+        return specs
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor. Raises ModelError(bad_file), OSError."""
+        file, inner = self._files[name]
+        return file.read(inner)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The single-precision weights of one part of a pipeline. Raises ModelError(unknown_base)."""
+    files = sorted(
+        path for path in folder.glob("*.safetensors") if not {"fp16", "non_ema"} & set(path.name.split("."))
+    )
+    if not files:
+        raise ModelError("unknown_base", f"{folder.parent.name}/{folder.name} holds no .safetensors weights.")
+    return files
+
+
+def full_name(part: str, name: str) -> str:
+    """A tensor's name within the whole pipeline."""
+    if part == "text_encoder" and not name.startswith("text_model."):
+        return f"{part}.text_model.{name}"
+    return f"{part}.{name}"
+
+
+class Checkpoint:
+    """A `.ckpt` file, whose pickle is read by PyTorch's own reader of plain data: code in it is refused."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelError(bad_file), OSError."""
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+        except OSError:
+            raise
+        except Exception as error:  # pickle, zip and torch each have their own
+            raise ModelError(
+                "bad_file", f"{path.name} is no checkpoint of plain tensors, or it is damaged."
+            ) from error
+        state = content.get("state_dict", content) if isinstance(content, dict) else {}
+        self._tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+
+    def specs(self) -> Mapping[str, Spec]:
+        """All tensors of the file by name."""
+        return {name: Spec(name, tuple(t.shape), t.dtype) for name, t in self._tensors.items()}
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor; its memory is the file's own, mapped."""
+        return self._tensors[name]
+
+
+def safetensors_header(specs: Sequence[Spec], metadata: Mapping[str, str]) -> bytes:
+    """Length and header of a file whose data follow in the order of `specs`."""
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for spec in specs:
+        begin, end = end, end + spec.nbytes
+        header[spec.name] = {
+            "dtype": _TAGS[spec.dtype],
+            "shape": list(spec.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def write_tensors(file: BinaryIO, tensors: Iterable[torch.Tensor]) -> None:
+    """Append the bytes of tensors, each let go before the next is asked for. Raises OSError."""
+    for tensor in tensors:
+        flat = tensor.contiguous().reshape(-1)
+        file.write(memoryview(flat.view(torch.uint8).numpy()))
+        del tensor, flat

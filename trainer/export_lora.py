@@ -1,0 +1,95 @@
+"""Trained adapters: merged into their base's weights, or as a LoRA file with the names that others expect.
+
+The names are those of kohya-ss/sd-scripts, which every interface for Stable Diffusion reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from inference.errors import ModelError
+from inference.lora import Pair, is_lora, read_config, read_lora
+from trainer.export_files import Spec, Weights
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What a LoRA model's folder holds."""
+
+    base: str
+    rank: int
+    alpha: float
+    pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
+    """Full name of a module -> A [rank,in] and B [out,rank]."""
+
+
+def adapter_of(model: str) -> Adapter | None:
+    """The adapter in a model's folder, or None for a model with weights of its own. Raises ModelError."""
+    folder = Path(model)
+    if not is_lora(folder):
+        return None
+    lora, config = read_lora(folder), read_config(folder)
+    pairs = {_full_name(pair): (pair.down, pair.up) for pair in lora.pairs}
+    return Adapter(lora.base, config.rank, config.alpha, pairs)
+
+
+def _full_name(pair: Pair) -> str:
+    return f"unet.{pair.path}" if pair.part == "unet" else f"text_encoder.text_model.{pair.path}"
+
+
+class Merged:
+    """A base's weights with an adapter's changes in them, each added when its tensor is read.
+
+    In single precision, as models are used: a base that is kept in half would swallow small changes.
+    """
+
+    def __init__(self, base: Weights, adapter: Adapter) -> None:
+        """Raises ModelError(lora_mismatch) when the adapter is for another base."""
+        self._base = base
+        self._scaling = adapter.alpha / adapter.rank
+        self._pairs = {f"{module}.weight": pair for module, pair in adapter.pairs.items()}
+        there = base.specs()
+        for name, (down, up) in self._pairs.items():
+            if name not in there or there[name].shape != (up.shape[0], down.shape[1]):
+                raise ModelError("lora_mismatch", f"The LoRA is for another base than {adapter.base!r}.")
+
+    def specs(self) -> Mapping[str, Spec]:
+        """The base's tensors by full name."""
+        return {name: replace(spec, dtype=_single(spec.dtype)) for name, spec in self._base.specs().items()}
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor as it is in use: W + alpha / rank * B @ A, computed as `inference.lora.merge` does."""
+        weight = self._base.read(name)
+        weight = weight.to(_single(weight.dtype))
+        if name not in self._pairs:
+            return weight
+        down, up = (matrix.float() for matrix in self._pairs[name])
+        return torch.addmm(weight, up, down, alpha=self._scaling)
+
+
+def _single(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype.is_floating_point else dtype
+
+
+def lora_file(adapter: Adapter, half: bool) -> tuple[list[Spec], Iterator[torch.Tensor], dict[str, str]]:
+    """Specs, tensors and metadata of the file."""
+    dtype = torch.float16 if half else torch.float32
+    tensors: dict[str, torch.Tensor] = {}
+    for module, (down, up) in sorted(adapter.pairs.items()):
+        part, _, path = module.partition(".")
+        name = f"{'lora_unet' if part == 'unet' else 'lora_te'}_{path.replace('.', '_')}"
+        tensors[f"{name}.alpha"] = torch.tensor(adapter.alpha, dtype=dtype)
+        tensors[f"{name}.lora_down.weight"] = down.to(dtype)
+        tensors[f"{name}.lora_up.weight"] = up.to(dtype)
+    specs = [Spec(name, tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()]
+    metadata = {
+        "format": "pt",
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(adapter.rank),
+        "ss_network_alpha": str(adapter.alpha),
+    }
+    return specs, iter(tensors.values()), metadata
