@@ -17,7 +17,8 @@ from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, Dr
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="answer JSON lines on stdin until it ends")
+    serve = commands.add_parser("serve", help="answer JSON lines on stdin until it ends")
+    serve.add_argument("--batch", type=int, help="most pictures drawn at once for several requests; 0: none")
     draw = commands.add_parser("draw", help="draw pictures of one prompt")
     draw.add_argument("--model", required=True, help="base (mini, sd15, sd21-base, sd21), Hub id or folder")
     draw.add_argument("--prompt", required=True)
@@ -28,6 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--seed", type=int, default=None, help="picture i uses seed + i; random when left out")
     draw.add_argument("--width", type=int, default=None)
     draw.add_argument("--height", type=int, default=None)
+    draw.add_argument("--init", help="a picture to start from")
+    draw.add_argument("--strength", type=float, default=0.6, help="how far to go from --init, 0 to 1")
     draw.add_argument("--out", type=Path, required=True, help="folder for 0.png, 1.png and so on")
     return parser
 
@@ -63,7 +66,7 @@ def main() -> int:
     if arguments.command == "serve":
         from inference.server import Server
 
-        Server().serve()
+        Server(arguments.batch).serve()
         return 0
     try:
         request = _request(arguments)

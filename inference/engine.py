@@ -1,88 +1,136 @@
-"""Draws requests with whatever model they name, and keeps the models used last in memory."""
+"""Draws requests with whatever model they name; requests that ask alike are drawn together."""
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
 import torch
 
 from data.errors import is_disk_full
+from inference.bases import locate
+from inference.denoiser import Denoiser
+from inference.drawing import Cancelled, Drawing, together
 from inference.errors import ModelError
-from inference.metadata import parameters, save_png
-from inference.model import Model, load, pick_device
-from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
-from inference.sampler import Brush, check_size, draw
+from inference.lora import is_lora, read_config
+from inference.model import Model, pick_device
+from inference.previews import fit_colours
+from inference.requests import DrawEvent, DrawFailed, DrawRequest
+from inference.residence import Residence
+from inference.safety import SafetyChecker
 
-_KEPT_MODELS = 3
+_log = logging.getLogger(__name__)
 
-
-class Cancelled(Exception):
-    """Raised through the sampler when its request was cancelled."""
+_CACHE_SHARE = 0.25
+"""Share of the free memory that waiting models' weights may take, unless LIKENESS_ENGINE_CACHE_GIB says."""
 
 
 class Engine:
-    """One device's drawing. Half precision on a GPU, single on the CPU."""
+    """One device's drawing. Half precision on a GPU, single on the CPU.
 
-    def __init__(self, device: torch.device | None = None) -> None:
+    `budget` is how many bytes of weights wait on the host for their turn; None takes a share of what is free.
+    """
+
+    def __init__(self, device: torch.device | None = None, budget: int | None = None) -> None:
         self.device = device or pick_device()
-        self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
-        self._models: OrderedDict[str, Model] = OrderedDict()
+        self._dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+        self._models = Residence(self.device, self._dtype, _budget() if budget is None else budget)
+        self._denoiser: Denoiser | None = None
+        self._colours: tuple[torch.nn.Module, torch.Tensor] | None = None
+        self._checkers: dict[Path, SafetyChecker] = {}
 
     def run(
         self, request: DrawRequest, emit: Callable[[DrawEvent], None], cancelled: Callable[[], bool]
     ) -> None:
         """Draw a request into its folder and emit what happens; ends with `DrawDone` or `DrawFailed`."""
+        self.run_together([request], emit, lambda _: cancelled())
+
+    def run_together(
+        self,
+        requests: Sequence[DrawRequest],
+        emit: Callable[[DrawEvent], None],
+        cancelled: Callable[[str], bool],
+    ) -> None:
+        """Draw requests of one `kind` in one batch. Each gets its own events and its own end.
+
+        `cancelled` is asked with a request's id; one that is cancelled disturbs no other. Where the memory
+        is too small, they are drawn one after the other.
+        """
+        began = time.monotonic()
+        drawings = [Drawing(request, emit, cancelled) for request in requests]
         try:
-            began = time.monotonic()
-            self._draw(request, emit, cancelled)
-            emit(DrawDone(id=request.id, seconds=time.monotonic() - began))
+            self._draw(drawings)
         except Cancelled:
-            emit(DrawFailed(id=request.id, code="cancelled", message="Drawing was cancelled."))
-        except ModelError as error:
-            emit(DrawFailed(id=request.id, code=error.code, message=error.message))
+            pass
         except torch.OutOfMemoryError:
-            self._models.clear()
-            torch.cuda.empty_cache()
-            message = "The GPU has too little memory for this: ask for fewer or smaller pictures."
-            emit(DrawFailed(id=request.id, code="out_of_memory", message=message))
+            if len(drawings) == 1:
+                message = "The GPU has too little memory for this: ask for fewer or smaller pictures."
+                _fail(drawings, emit, "out_of_memory", message)
+        except ModelError as error:
+            _fail(drawings, emit, error.code, error.message)
         except Exception as error:
             if not is_disk_full(error):
                 raise
-            emit(DrawFailed(id=request.id, code="disk_full", message="The disk is full."))
+            _fail(drawings, emit, "disk_full", "The disk is full.")
+        else:
+            for drawing in drawings:
+                drawing.finish(time.monotonic() - began)
+        finally:
+            for drawing in drawings:
+                drawing.close()
+        # What is left here ran out of memory, which only now, without the error's frames, can be given back.
+        waiting = [drawing.request for drawing in drawings if not drawing.ended]
+        if waiting:
+            _log.warning("too little memory for %d requests together", len(waiting))
+            self.rest()
+        for request in waiting:
+            self.run_together([request], emit, cancelled)
 
-    def _draw(
-        self, request: DrawRequest, emit: Callable[[DrawEvent], None], cancelled: Callable[[], bool]
-    ) -> None:
-        model = self._model(request.model)
-        width, height = check_size(model, request.width, request.height)
-        seeds = [(request.seed + index) % 2**32 for index in range(request.count)]
+    def rest(self) -> None:
+        """Give all memory back; the next request loads anew."""
+        self._denoiser = self._colours = None
+        self._checkers.clear()
+        self._models.forget()
 
-        def on_step(step: int) -> None:
-            if cancelled():
-                raise Cancelled
-            emit(DrawProgress(id=request.id, step=step, steps=request.steps))
+    def _draw(self, drawings: Sequence[Drawing]) -> None:
+        first = drawings[0].request
+        model = self._models.get(first.model)
+        if self._denoiser is None or self._denoiser.unet is not model.unet:
+            self._denoiser = Denoiser(model)
+        checker = self._checker(first) if first.check_safety else None
+        previewed = any(drawing.request.previews for drawing in drawings)
+        together(model, drawings, self._denoiser, checker, self._colours_of(model) if previewed else None)
 
-        pictures = draw(
-            model,
-            [request.prompt] * request.count,
-            [request.negative] * request.count,
-            seeds,
-            Brush(request.steps, request.guidance, width, height),
-            on_step,
-        )
-        for index, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
-            path = Path(request.out) / f"{index}.png"
-            save_png(picture, path, parameters(request, seed, picture.size))
-            emit(Picture(id=request.id, index=index, path=str(path), seed=seed, width=width, height=height))
+    def _colours_of(self, model: Model) -> torch.Tensor:
+        """The map for previews, fitted once a resident VAE: those of one architecture look alike."""
+        if self._colours is None or self._colours[0] is not model.vae:
+            self._colours = (model.vae, fit_colours(model))
+        return self._colours[1]
 
-    def _model(self, name: str) -> Model:
-        """The model of that name, loaded if need be; the one unused for longest makes room."""
-        if name not in self._models:
-            while len(self._models) >= _KEPT_MODELS:
-                self._models.popitem(last=False)
-            self._models[name] = load(name, self.device, self.dtype)
-        self._models.move_to_end(name)
-        return self._models[name]
+    def _checker(self, request: DrawRequest) -> SafetyChecker | None:
+        folder = locate(request.model)
+        if is_lora(folder):
+            folder = locate(read_config(folder).base)
+        elif not SafetyChecker.is_in(folder) and request.base is not None:
+            folder = locate(request.base)
+        if not SafetyChecker.is_in(folder):
+            return None
+        if folder not in self._checkers:
+            self._checkers[folder] = SafetyChecker(folder, self.device, self._dtype)
+        return self._checkers[folder]
+
+
+def _fail(drawings: Sequence[Drawing], emit: Callable[[DrawEvent], None], code: str, message: str) -> None:
+    for drawing in drawings:
+        if not drawing.ended:
+            drawing.ended = True
+            emit(DrawFailed(id=drawing.request.id, code=code, message=message))
+
+
+def _budget() -> int:
+    said = os.environ.get("LIKENESS_ENGINE_CACHE_GIB")
+    return int(float(said) * 2**30) if said else int(psutil.virtual_memory().available * _CACHE_SHARE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from inference.bases import locate
+from inference.errors import ModelError
+from inference.lora import is_lora, merge, read_lora
 
 
 def pick_device() -> torch.device:
@@ -47,6 +49,14 @@ class Model:
         """Where the parts are."""
         return self.unet.device
 
+    def with_words_of(self, folder: Path) -> Model:
+        """The same modules with another model's tokenizer and scheduler."""
+        return replace(
+            self,
+            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+            scheduler=_ddim(folder / "scheduler"),
+        )
+
     def freeze(self) -> None:
         """Make the parts ready to draw after training: no gradients, no memory for them."""
         for part in (self.text_encoder, self.unet, self.vae):
@@ -78,15 +88,36 @@ class Model:
 
 
 def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
-    """Load a base or a trained model. Raises ModelError(unknown_base | unsupported_architecture)."""
+    """Load a base or a trained model; a LoRA's products are added to its base.
+
+    Raises ModelError(unknown_base | unsupported_architecture | lora_mismatch).
+    """
     folder = locate(name)
+    if not is_lora(folder):
+        return load_folder(folder, device, dtype)
+    lora = read_lora(folder)
+    model = load_folder(locate(lora.base), device, dtype)
+    merge(lora, {"unet": model.unet, "text_encoder": model.text_encoder})
+    return model if lora.vae is None else replace(model, vae=load_vae(lora.vae, device, dtype))
+
+
+def load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
+    """Load a full model from its folder, which `check_folder` has seen."""
     return Model(
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype).to(device).eval(),
         unet=_convolutional(UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype), device),
-        vae=_convolutional(AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype), device),
+        vae=load_vae(folder / "vae", device, dtype),
         scheduler=_ddim(folder / "scheduler"),
     )
+
+
+def load_vae(source: str | Path, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+    """A VAE from its folder, or from the Hub by its id. Raises ModelError(unknown_base)."""
+    try:
+        return _convolutional(AutoencoderKL.from_pretrained(source, torch_dtype=dtype), device)
+    except OSError as error:
+        raise ModelError("unknown_base", f"The VAE {str(source)!r} can't be loaded.") from error
 
 
 def _convolutional(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:

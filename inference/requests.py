@@ -32,6 +32,16 @@ class DrawRequest(_Message):
     width: int | None = Field(default=None, ge=64, le=2048)
     """Pixels; None takes the model's own size."""
     height: int | None = Field(default=None, ge=64, le=2048)
+    init: str | None = None
+    """A picture to start from, resized to width and height; None starts from noise."""
+    strength: float = Field(default=0.6, gt=0, le=1)
+    """How far to go from `init`: that share of the steps is drawn (SDEdit, arXiv:2108.01073)."""
+    previews: bool = False
+    """Whether `Preview` events tell how far the pictures have come."""
+    check_safety: bool = False
+    """Blur what the safety checker flags, where `base` or the model itself ships one."""
+    base: str | None = None
+    """What a full model was trained from, for its safety checker; a LoRA says so itself."""
     out: str
     """Folder that receives `0.png`, `1.png` and so on."""
 
@@ -59,6 +69,23 @@ class DrawProgress(_Message):
     steps: int
 
 
+class Preview(_Message):
+    """A small JPEG of all the request's pictures as they are now. It is gone once they are drawn."""
+
+    type: Literal["preview"] = "preview"
+    id: str
+    path: str
+
+
+class DrawWaiting(_Message):
+    """Nothing can be drawn yet: `reason` is `starting` or `busy`, `seconds` how long that has lasted."""
+
+    type: Literal["waiting"] = "waiting"
+    id: str
+    seconds: float
+    reason: str
+
+
 class Picture(_Message):
     """One picture is on disk, with its parameters in the PNG's `parameters` text chunk."""
 
@@ -69,6 +96,8 @@ class Picture(_Message):
     seed: int
     width: int
     height: int
+    flagged: bool = False
+    """The safety checker flagged it; what is on disk is a heavy blur."""
 
 
 class DrawDone(_Message):
@@ -87,8 +116,12 @@ class DrawFailed(_Message):
 
 
 DrawCommand = Annotated[DrawRequest | CancelRequest, Field(discriminator="type")]
-DrawEvent = Annotated[DrawProgress | Picture | DrawDone | DrawFailed, Field(discriminator="type")]
-ServerLine = Annotated[Ready | DrawProgress | Picture | DrawDone | DrawFailed, Field(discriminator="type")]
+DrawEvent = Annotated[
+    DrawProgress | DrawWaiting | Preview | Picture | DrawDone | DrawFailed, Field(discriminator="type")
+]
+ServerLine = Annotated[
+    Ready | DrawProgress | Preview | Picture | DrawDone | DrawFailed, Field(discriminator="type")
+]
 
 _command: TypeAdapter[DrawCommand] = TypeAdapter(DrawCommand)
 _line: TypeAdapter[ServerLine] = TypeAdapter(ServerLine)

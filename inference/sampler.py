@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
-from PIL import Image
+from PIL import Image, ImageOps
 
 from inference.errors import ModelError
 from inference.model import Model
+
+OnLatents = Callable[[int, torch.Tensor], None]
+Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,13 @@ class Brush:
     guidance: float
     width: int
     height: int
+    strength: float = 1.0
+    """Share of the steps that is drawn, for pictures that start from another one (0 to 1, without 0)."""
+
+    @property
+    def drawn_steps(self) -> int:
+        """Steps that are really drawn."""
+        return max(1, round(self.steps * self.strength))
 
 
 def check_size(model: Model, width: int | None, height: int | None) -> tuple[int, int]:
@@ -32,6 +43,15 @@ def check_size(model: Model, width: int | None, height: int | None) -> tuple[int
     return sides
 
 
+def open_init(path: Path, width: int, height: int) -> Image.Image:
+    """A picture to start from: filled to the size, cut at the middle. Raises ModelError(bad_init)."""
+    try:
+        with Image.open(path) as image:
+            return ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ModelError("bad_init", "The picture to start from can't be read.") from error
+
+
 @torch.inference_mode()
 def draw(
     model: Model,
@@ -40,30 +60,61 @@ def draw(
     seeds: Sequence[int],
     brush: Brush,
     on_step: Callable[[int], None],
+    *,
+    inits: Sequence[Image.Image] = (),
+    on_latents: OnLatents | None = None,
+    predict: Predict | None = None,
 ) -> Iterator[Image.Image]:
     """Draw one picture a prompt, all in one batch, and yield them as they are decoded.
 
     `on_step` is told each finished step (1-based) and may raise to stop. A picture depends on its own
-    prompt and seed, not on the rest of the batch. Raises ModelError(not_finite) instead of a black picture.
+    prompt and seed, not on the rest of the batch. With `inits`, one RGB picture of the brush's size a
+    prompt, noise is added to them and only the brush's share of the steps is drawn (SDEdit,
+    arXiv:2108.01073). `on_latents` is shown each step's guess of the clean latents [N,4,h,w]. `predict`
+    stands in for the UNet: latents, timestep and context [N,77,d] to the prediction.
+    Raises ModelError(not_finite) instead of a black picture.
     """
+    predict = predict or unet_of(model)
     guided = brush.guidance > 1.0
     context = _encode(model, [*negatives, *prompts] if guided else [*prompts])
     scheduler = DDIMScheduler.from_config(model.scheduler.config)
     scheduler.set_timesteps(brush.steps, device=model.device)
-    latents = _noise(model, seeds, brush).to(model.device, context.dtype) * scheduler.init_noise_sigma
-    for number, timestep in enumerate(scheduler.timesteps, 1):
+    timesteps = scheduler.timesteps[-brush.drawn_steps :] if inits else scheduler.timesteps
+    latents = _noise(model, seeds, brush).to(model.device, context.dtype)
+    if inits:
+        started = _encode_pictures(model, inits)
+        latents = scheduler.add_noise(started, latents, timesteps[:1].expand(len(started)))
+    else:
+        latents = latents * scheduler.init_noise_sigma
+    for number, timestep in enumerate(timesteps, 1):
         batch = torch.cat([latents, latents]) if guided else latents
         batch = scheduler.scale_model_input(batch, timestep).to(memory_format=torch.channels_last)
-        predicted = model.unet(batch, timestep, encoder_hidden_states=context).sample
+        predicted = predict(batch, timestep, context)
         if guided:
             without, with_prompt = predicted.chunk(2)
             predicted = without + brush.guidance * (with_prompt - without)
-        latents = scheduler.step(predicted, timestep, latents).prev_sample
+        step = scheduler.step(predicted, timestep, latents)
+        latents = step.prev_sample
+        if on_latents is not None:
+            on_latents(number, step.pred_original_sample)
         on_step(number)
     if not torch.isfinite(latents).all():
         raise ModelError("not_finite", "The model drew no valid picture: its weights or precision overflow.")
     for latent in latents.split(1):
         yield _decode(model, latent)
+
+
+def unet_of(model: Model) -> Predict:
+    """The model's UNet as it is called."""
+    return lambda batch, timestep, context: model.unet(batch, timestep, encoder_hidden_states=context).sample
+
+
+def _encode_pictures(model: Model, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    """The VAE's mean: its own noise would be one more thing that a seed doesn't say."""
+    pixels = torch.from_numpy(np.stack([np.asarray(picture, np.float32) for picture in pictures]))
+    pixels = (pixels / 127.5 - 1.0).permute(0, 3, 1, 2).to(model.device, model.vae.dtype)
+    latents = [model.vae.encode(one).latent_dist.mean for one in pixels.split(1)]
+    return torch.cat(latents) * model.vae.config.scaling_factor
 
 
 def _encode(model: Model, prompts: list[str]) -> torch.Tensor:
