@@ -17,6 +17,7 @@ from bot.app import App, HomeInUse
 from bot.config import Config
 from bot.health import healthy
 from data.database import DatabaseTooNew
+from data.secrets import BadKey
 
 LOG_BYTES = 5 * 2**20
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_until_stopped(_command(options, config)))
     except KeyboardInterrupt:
         return 130
-    except (HomeInUse, DatabaseTooNew) as error:
+    except (HomeInUse, DatabaseTooNew, BadKey) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"The folder {config.home} can't be used: {error.strerror or error}.", file=sys.stderr)

@@ -6,7 +6,10 @@ import asyncio
 import fcntl
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import IO
+
+from cryptography.fernet import Fernet
 
 from bot.cards import Cards
 from bot.client import LikenessBot
@@ -14,15 +17,39 @@ from bot.config import Config
 from bot.gpu.base import Gpu
 from bot.gpu.local import LocalGpu
 from bot.health import beat
+from bot.janitor import Janitor
+from bot.services.access import Access
+from bot.services.digest import Digest
+from bot.services.endpoint_accounts import EndpointAccounts
+from bot.services.endpoint_deploys import EndpointDeploys
+from bot.services.endpoint_hub import EndpointHub
+from bot.services.endpoints import EndpointService
+from bot.services.estimates import Estimates
+from bot.services.examples import Examples
+from bot.services.gallery import GalleryService
 from bot.services.imagining import ImagineService
+from bot.services.owned import OwnedModels
+from bot.services.privacy import Privacy
 from bot.services.queue import Dispatcher
+from bot.services.redrawing import Redrawing
+from bot.services.reports import ReportService
+from bot.services.styles import StyleBook
 from bot.services.training import TrainingService
+from bot.showcase import post_digest
 from data.database import Database
+from data.endpoints import Endpoints
 from data.files import FileStore
+from data.gallery import Gallery
 from data.jobs import Jobs
 from data.models import Models
+from data.notes import Notes
 from data.pictures import Pictures
+from data.reports import Reports
+from data.secrets import Vault, read_keys
 from data.settings import Settings
+from data.styles import Styles
+from inference.endpoint import EndpointClient
+from inference.endpoint_hosts import Hosts
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +66,28 @@ class App:
     models: Models
     pictures: Pictures
     settings: Settings
+    access: Access
+    estimates: Estimates
+    owned: OwnedModels
+    privacy: Privacy
+    notes: Notes
+    reports: Reports
+    reporting: ReportService
+    janitor: Janitor
+    cards: Cards
+    vault: Vault
     dispatcher: Dispatcher
+    endpoint_client: EndpointClient
+    endpoints: EndpointService
+    endpoint_accounts: EndpointAccounts
+    endpoint_deploys: EndpointDeploys
     training: TrainingService
     imagining: ImagineService
+    redrawing: Redrawing
+    styles: StyleBook
+    examples: Examples
+    gallery: GalleryService
+    digest: Digest
     bot: LikenessBot
 
     def __init__(self, config: Config, gpu: Gpu | None = None) -> None:
@@ -51,7 +97,7 @@ class App:
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open what is kept and begin to serve the queue. Raises HomeInUse, DatabaseTooNew, OSError.
+        """Open what is kept and begin to serve the queue. Raises HomeInUse, DatabaseTooNew, BadKey, OSError.
 
         After a failure nothing stays open.
         """
@@ -67,45 +113,98 @@ class App:
         self.db = await Database.open(self.files.database)
         self._opened.push_async_callback(self.db.close)
         self._opened.push_async_callback(self.gpu.close)
+        self.vault = Vault(self.db, await asyncio.to_thread(self._read_keys))
+        await self.vault.rotate()
         self._build()
         self._opened.push_async_callback(self.dispatcher.stop)
         await self.dispatcher.start()
+        for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
+            self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
         heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
         self._opened.callback(heartbeat.cancel)
+        tidying = asyncio.create_task(self.janitor.run(), name="janitor")
+        self._opened.push_async_callback(asyncio.wait, [tidying])
+        self._opened.callback(tidying.cancel)
 
     def _build(self) -> None:
         self.jobs = Jobs(self.db)
         self.models = Models(self.db, self.files)
         self.pictures = Pictures(self.db, self.files)
         self.settings = Settings(self.db)
-        self.bot = LikenessBot(self)
-        self.dispatcher = Dispatcher(
-            self.db, self.files, self.jobs, self.models, self.pictures, self.gpu, listener=Cards(self)
+        self.estimates = Estimates(self.db, self.jobs)
+        self.access = Access(
+            self.db,
+            self.jobs,
+            self.settings,
+            max_train_jobs=self.config.max_train_jobs,
+            max_draw_jobs=self.config.max_draw_jobs,
         )
-        self.training = TrainingService(
+        self._build_endpoints()
+        self.bot = LikenessBot(self)
+        self.cards = Cards(self)
+        self.dispatcher = Dispatcher(
             self.db,
             self.files,
             self.jobs,
             self.models,
+            self.pictures,
+            self.gpu,
+            listener=self.cards,
+            endpoints=self.endpoints,
+        )
+        self.owned = OwnedModels(self.db, self.files, self.models, self.dispatcher.cancel)
+        self.notes = Notes(self.db)
+        self.reports = Reports(self.db)
+        self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports)
+        self.janitor = Janitor(self)
+        self.privacy = Privacy(self.db, self.files, self.dispatcher, erased=self.janitor.wake)
+        self.training = TrainingService(
+            self.db,
+            self.files,
+            self.jobs,
             self.settings,
+            self.access,
+            self.estimates,
             base=self.config.base,
-            max_jobs=self.config.max_train_jobs,
             wake=self.dispatcher.wake,
         )
+        self.styles = StyleBook(Styles(self.db), self.settings, base=self.config.base)
+        self.examples = Examples(self.files, self.jobs, self.gpu, base=self.config.base)
         self.imagining = ImagineService(
             self.db,
             self.files,
             self.jobs,
             self.models,
             self.pictures,
+            self.settings,
+            self.access,
+            self.endpoints,
+            self.styles,
             base=self.config.base,
-            max_jobs=self.config.max_draw_jobs,
             wake=self.dispatcher.wake,
+        )
+        self.redrawing = Redrawing(self.imagining, self.jobs, self.models, self.pictures, self.settings)
+        shared = Gallery(self.db)
+        self.gallery = GalleryService(shared, self.jobs, self.pictures, self.settings, self.access)
+        self.digest = Digest(shared, self.gallery, post=partial(post_digest, self))
+
+    def _build_endpoints(self) -> None:
+        client = self.endpoint_client = EndpointClient(Hosts(self.config.endpoint_hosts.split(",")))
+        self._opened.push_async_callback(client.close)
+        kept, hub, wait = Endpoints(self.db), EndpointHub(self.config.hub), self.config.endpoint_wait
+        self.endpoints = EndpointService(self.db, kept, self.vault, self.models, self.estimates, client)
+        self.endpoint_accounts = EndpointAccounts(self.db, kept, self.vault, client, hub, wait_seconds=wait)
+        self.endpoint_deploys = EndpointDeploys(
+            self.db, kept, self.vault, hub, self.endpoint_accounts, wait_seconds=wait
         )
 
     async def close(self) -> None:
         """Stop everything; running jobs go on at the next start."""
         await self._opened.aclose()
+
+    def _read_keys(self) -> list[Fernet]:
+        configured = self.config.secret_key
+        return read_keys(configured.get_secret_value() if configured else None, self.files.secret_key)
 
     def _take_home(self) -> IO[bytes]:
         """Lock the home folder for as long as this process lives, however it ends."""
@@ -116,3 +215,8 @@ class App:
             lock.close()
             raise HomeInUse(f"Another Likeness already works in {self.files.home}.") from error
         return lock
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

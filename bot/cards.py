@@ -7,7 +7,9 @@ a restart and long after the interaction that asked for it is over.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import discord
@@ -15,6 +17,7 @@ from discord import ui
 
 from bot.channels import is_final, samples_channel
 from bot.ui.draw_card import draw_card, result_card
+from bot.ui.gallery_card import vote_row
 from bot.ui.pictures import files_of
 from bot.ui.train_card import samples_card, train_card
 from data.jobs import Job, JobKind, JobState
@@ -32,10 +35,10 @@ POST_SECONDS = 5.0
 """How long the command that made a job may take to post its card, before the job's end posts one."""
 
 
-async def card_of(app: App, job: Job) -> ui.LayoutView:
-    """The card of a job that has not ended."""
+async def card_of(app: App, job: Job, previews: Sequence[discord.File] = ()) -> ui.LayoutView:
+    """The card of a job that has not ended; a drawing may show how far it has come."""
     place = await app.jobs.place(job.id)
-    return train_card(job, place=place) if _trains(job) else draw_card(job, place=place)
+    return train_card(job, place=place) if _trains(job) else draw_card(job, place=place, previews=previews)
 
 
 async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
@@ -43,6 +46,9 @@ async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
     channel = app.bot.get_partial_messageable(channel_id, guild_id=job.guild_id)
     message = await channel.send(view=await card_of(app, job))
     await app.jobs.set_message(job.id, channel_id, message.id)
+    current = await app.jobs.get(job.id)
+    if current is not None and current.state is JobState.running and current.state is not job.state:
+        await app.cards.job_changed(current)  # it began before there was a card to show that on
     return message
 
 
@@ -66,12 +72,13 @@ class Cards:
             return
         self._shown[job.id] = (job.state, job.phase, now)
         await self._app.bot.up.wait()
-        view = await card_of(self._app, job)
+        files = await self._previews(job)
+        view = await card_of(self._app, job, files or ())
         rendered = view.to_components()  # type: ignore[no-untyped-call]
         if self._rendered.get(job.id) == rendered:
             return
         try:
-            if await self._edit(job, view):
+            if await self._edit(job, view, files):
                 self._rendered[job.id] = rendered
         except (discord.HTTPException, OSError) as error:
             # The next change shows it; only a job's end has to arrive.
@@ -84,7 +91,7 @@ class Cards:
         self._rendered.pop(job.id, None)
         if not _trains(job):
             if job.state is not JobState.done:
-                await self._show_end(job, draw_card(job))
+                await self._show_end(job, draw_card(job), [])
             return
         channel = await self._samples_channel(job) if job.state is JobState.done else None
         await self._show_end(job, train_card(job, samples_channel=channel.id if channel else None))
@@ -100,7 +107,10 @@ class Cards:
         channel = await self._samples_channel(job)
         target = channel or self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         try:
-            await target.send(view=samples_card(job, files), files=files)
+            shared = await self._app.gallery.share_samples(job, pictures)
+            view = samples_card(job, files, vote_row(job.locale, shared, pictures[0].idx))
+            message = await target.send(view=view, files=files)
+            await self._app.gallery.posted(shared.id, message.channel.id, message.id)
         except discord.HTTPException as error:
             if not is_final(error):
                 raise
@@ -111,6 +121,8 @@ class Cards:
         placed = await self._placed(job)
         if placed.message_id is not None and await self._edit(placed, view, files):
             return
+        if await self._app.jobs.get(job.id) is None:
+            return  # erased meanwhile, and its card with it
         for file in files or []:
             file.reset()
         channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
@@ -139,6 +151,17 @@ class Cards:
             self._gone.add(job.message_id)
             return False
         return True
+
+    async def _previews(self, job: Job) -> list[discord.File] | None:
+        """What a running drawing looks like now, if it shows that; None leaves the message's files alone."""
+        if _trains(job) or job.state is not JobState.running:
+            return None
+        path = self._app.files.pictures(job.id) / "preview.jpg"
+        try:
+            content = await asyncio.to_thread(path.read_bytes)
+        except OSError:
+            return None
+        return [discord.File(io.BytesIO(content), filename=path.name)]
 
     async def _placed(self, job: Job) -> Job:
         """The job with its card's place, which the command that made it may be about to write."""

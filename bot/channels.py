@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import discord
 
@@ -38,6 +38,39 @@ async def origin_of(interaction: discord.Interaction[LikenessBot]) -> Origin:
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
         locale=await language_of(interaction),
+    )
+
+
+class Person(TypedDict):
+    """Who asks, as `Access.check` wants to know it."""
+
+    user_id: int
+    guild_id: int
+    role_ids: tuple[int, ...]
+    manager: bool
+
+
+def person_of(interaction: discord.Interaction[LikenessBot]) -> Person:
+    """Who asks, with their roles. Raises Refusal outside of a server."""
+    if interaction.guild_id is None:
+        raise Refusal("guild_only")
+    roles = interaction.user.roles if isinstance(interaction.user, discord.Member) else []
+    return Person(
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        role_ids=tuple(role.id for role in roles),
+        manager=interaction.permissions.manage_guild or interaction.permissions.administrator,
+    )
+
+
+def age_restricted(interaction: discord.Interaction[LikenessBot]) -> bool:
+    """Whether only adults see the channel; a thread is as its parent."""
+    channel = interaction.channel
+    return bool(
+        isinstance(
+            channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
+        )
+        and channel.is_nsfw()
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -10,10 +12,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.permissions import tell_missing
 from bot.translator import Translator
 from bot.ui.buttons import CardButton
 from bot.ui.replies import report
-from bot.ui.settings_panel import LanguageSelect, SamplesSelect
+from bot.ui.selects import CardChannelSelect, CardRoleSelect, CardSelect
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -24,7 +27,24 @@ log = logging.getLogger(__name__)
 discord.VoiceClient.warn_nacl = False
 discord.VoiceClient.warn_dave = False
 
-EXTENSIONS = tuple(f"bot.cogs.{name}" for name in ("train", "imagine", "models", "queue", "settings", "help"))
+EXTENSIONS = tuple(
+    f"bot.cogs.{name}"
+    for name in (
+        "train",
+        "imagine",
+        "results",
+        "prompts",
+        "styles",
+        "models",
+        "queue",
+        "status",
+        "settings",
+        "endpoint",
+        "privacy",
+        "reports",
+        "help",
+    )
+)
 
 
 class LikenessBot(commands.AutoShardedBot):
@@ -44,14 +64,44 @@ class LikenessBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(Translator())
-        self.add_dynamic_items(CardButton, LanguageSelect, SamplesSelect)
+        self.add_dynamic_items(CardButton, CardChannelSelect, CardRoleSelect, CardSelect)
         for extension in EXTENSIONS:
             await self.load_extension(extension)
-        await self.tree.sync()
+        await self._sync_commands()
 
     async def on_ready(self) -> None:
         log.info("connected as %s in %d servers", self.user, len(self.guilds))
         self.up.set()
+        await self.app.janitor.note_guilds()
+        for guild in self.guilds:
+            await tell_missing(self.app, guild)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.app.janitor.came_back(guild.id)
+        await tell_missing(self.app, guild)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        log.info("removed from server %d", guild.id)
+        await self.app.janitor.left(guild.id)
+
+    async def _sync_commands(self) -> None:
+        """Tell Discord the commands, but only when they changed: it allows few such calls a day."""
+        translator = self.tree.translator
+        assert translator is not None
+        payload = [
+            await command.get_translated_payload(self.tree, translator)
+            for command in self.tree.get_commands(type=None)
+        ]
+        text = json.dumps([self.application_id, payload], sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if digest == await self.app.notes.get("commands"):
+            # Somebody else may have changed them there, with the same token.
+            there = {(command.name, command.type) for command in await self.tree.fetch_commands()}
+            if there == {(one["name"], discord.AppCommandType(one["type"])) for one in payload}:
+                return
+        await self.tree.sync()
+        await self.app.notes.put("commands", digest)
+        log.info("told Discord %d commands", len(payload))
 
     async def _on_command_error(
         self, interaction: discord.Interaction[LikenessBot], error: app_commands.AppCommandError

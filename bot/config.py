@@ -28,6 +28,15 @@ class Config(BaseSettings):
     """Model that trainings start from: an alias of `inference.bases`, a Hub id or a folder."""
     port: int = Field(default=8642, ge=0, le=65_535)
     """First port of the sandbox's page; 0 takes any."""
+    secret_key: SecretStr | None = None
+    """Keys that seal people's tokens, newest first, with commas between; None keeps one in `home`."""
+    endpoint_hosts: str = ""
+    """Hosts, or hosts with a port, with commas between, that people's endpoints may have beside Hugging
+    Face's own: they get people's tokens, also over plain HTTP and on this machine."""
+    endpoint_wait: int = Field(default=900, ge=0, le=7200)
+    """Seconds that a start of an endpoint may be waited for."""
+    hub: str = "https://huggingface.co"
+    """The Hub that tokens are checked with."""
     max_train_jobs: int = Field(default=2, ge=1)
     """Trainings that one person may have waiting or running."""
     max_draw_jobs: int = Field(default=5, ge=1)

@@ -98,7 +98,10 @@ class _Demo:
         started = time.monotonic()
         attached = {f"photo{number}": (one.filename, one.content) for number, one in enumerate(photos, 1)}
         here = self._here
-        await here.visitor.slash(here.studio, "train", name=SELFIES_NAME, consent=True, **attached)
+        sheet = await here.visitor.slash(here.studio, "train", name=SELFIES_NAME, consent=True, **attached)
+        if sheet.response is None:
+            raise DemoFailed("The bot did not show the photos.")
+        await here.visitor.click(sheet.response, label="Start")
         job = await self._ended(JobKind.train)
         self._report.samples = await self._posted(here.prompts.id, None, "sample")
         self._report.train_seconds = round(time.monotonic() - started, 1)

@@ -1,126 +1,126 @@
-"""`/imagine`: a prompt in, pictures out; and the buttons of the result."""
+"""`/imagine`: a prompt in, pictures out. The buttons of the result are in `bot.cogs.results`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.cards import post_card
+from bot.asking import Ask, asker_of, deliver, private_origin
 from bot.channels import origin_of
 from bot.locales import t
-from bot.services.imagining import ME
-from bot.services.refusal import Refusal
+from bot.services.imagining import BASE
+from bot.services.wording import ME
 from bot.translator import text
-from bot.ui.buttons import on_press
-from bot.ui.look import Accent
-from bot.ui.replies import answer, language_of
-from inference.requests import MAX_PROMPT
+from bot.ui.replies import language_of
+from bot.ui.styles_card import style_title
+from data.jobs import Lane
+from data.settings import Backend, Size
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
 
-BASE = "base"
-"""The `model` option's value for the model that nobody trained."""
+SIZES: tuple[Size, ...] = get_args(Size)
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+
+def _choices(table: str, values: tuple[str, ...]) -> list[app_commands.Choice[str]]:
+    return [app_commands.Choice(name=text(f"{table}.{value}"), value=value) for value in values]
 
 
 class Imagine(commands.Cog):
-    """The command; its result's buttons are the functions below."""
-
     @app_commands.command(name=text("command.imagine.name"), description=text("command.imagine.description"))
     @app_commands.describe(
         prompt=text("option.prompt.description"),
-        count=text("option.count.description"),
         model=text("option.model.description"),
+        style=text("option.style.description"),
         negative=text("option.negative.description"),
+        count=text("option.count.description"),
+        size=text("option.size.description"),
         steps=text("option.draw_steps.description"),
         guidance=text("option.guidance.description"),
         seed=text("option.seed.description"),
+        backend=text("option.backend.description"),
+        private=text("option.private.description"),
     )
+    @app_commands.choices(size=_choices("size", SIZES), backend=_choices("backend", BACKENDS))
     @app_commands.guild_only()
     async def imagine(
         self,
         interaction: discord.Interaction[LikenessBot],
-        prompt: app_commands.Range[str, 1, MAX_PROMPT],
-        count: app_commands.Range[int, 1, 4] = 4,
+        prompt: str,
         model: str = "",
-        negative: app_commands.Range[str, 0, MAX_PROMPT] = "",
-        steps: app_commands.Range[int, 1, 200] = 50,
-        guidance: app_commands.Range[float, 0, 50] = 7.5,
+        style: str = "",
+        negative: str = "",
+        count: app_commands.Range[int, 1, 4] | None = None,
+        size: str = "",
+        steps: app_commands.Range[int, 1, 200] | None = None,
+        guidance: app_commands.Range[float, 0, 50] | None = None,
         seed: app_commands.Range[int, 0, 2**32 - 1] | None = None,
+        backend: str = "",
+        private: bool = False,
     ) -> None:
         # At once: beside a checkpoint being written, even a small commit can take longer than Discord waits.
         await interaction.response.defer(ephemeral=True, thinking=True)
-        origin = await origin_of(interaction)
-        model_id = await _model_id(interaction, model)
-        job = await interaction.client.app.imagining.submit(
+        app = interaction.client.app
+        origin = await (private_origin if private else origin_of)(interaction)
+        model_id, base = await app.imagining.pick(model, origin["user_id"], origin["guild_id"])
+        job = await app.imagining.submit(
             prompt,
             count=count,
             steps=steps,
             guidance=guidance,
             seed=seed,
             negative=negative,
+            size=next((one for one in SIZES if one == size), None),
             model_id=model_id,
+            base=base,
+            style=style or None,
+            backend=next((one for one in BACKENDS if one == backend), None),
+            private=private,
+            asker=asker_of(interaction),
             **origin,
         )
-        await post_card(interaction.client.app, job, origin["channel_id"])
-        if model_id is None and ME.search(prompt):
-            await answer(interaction, t(origin["locale"], "draw.nobody"))
-        else:
-            await interaction.delete_original_response()
+        notes = []
+        if model_id is None and job.lane is Lane.gpu and ME.search(prompt):
+            notes.append(t(origin["locale"], "draw.nobody"))
+        await deliver(interaction, job, Ask(origin, asker_of(interaction)), notes)
 
     @imagine.autocomplete("model")
     async def offer_models(
         self, interaction: discord.Interaction[LikenessBot], current: str
     ) -> list[app_commands.Choice[str]]:
         app, locale = interaction.client.app, await language_of(interaction)
-        models = await app.models.of_user(interaction.user.id, interaction.guild_id or 0)
-        labels = {
-            str(model.id): t(locale, "model.mine", id=model.id, trigger=model.trigger) for model in models
-        }
-        labels[BASE] = t(locale, "model.base", base=app.config.base)
-        typed = current.casefold()
-        return [
-            app_commands.Choice(name=label[:100], value=value)
-            for value, label in labels.items()
-            if typed in label.casefold()
-        ][:25]
+        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
+        labels = {}
+        for model in await app.models.usable(user_id, guild_id):
+            key = "model.mine" if model.owner_id == user_id else "model.shared"
+            named = model.trigger if model.title == model.name else f"{model.title}: {model.trigger}"
+            labels[str(model.id)] = t(locale, key, id=model.id, name=named)
+        first, *others = await app.imagining.bases(guild_id)
+        labels[BASE] = t(locale, "model.base", base=first)
+        labels |= {base: t(locale, "model.base", base=base) for base in others}
+        return _matching(labels, current)
+
+    @imagine.autocomplete("style")
+    async def offer_styles(
+        self, interaction: discord.Interaction[LikenessBot], current: str
+    ) -> list[app_commands.Choice[str]]:
+        locale = await language_of(interaction)
+        styles = await interaction.client.app.styles.of_guild(interaction.guild_id or 0)
+        return _matching({style.name: style_title(locale, style) for style in styles}, current)
 
 
-@on_press("again")
-async def again(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
-    """The same request with a new seed; a person's model draws for its owner alone."""
-    await interaction.response.defer(ephemeral=True, thinking=True)
-    origin = await origin_of(interaction)
-    job = await interaction.client.app.imagining.again(job_id, **origin)
-    await post_card(interaction.client.app, job, origin["channel_id"])
-    await interaction.delete_original_response()
-
-
-@on_press("delete")
-async def delete(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
-    """The pictures go, from the disk and from the channel."""
-    await interaction.client.app.imagining.delete(job_id, interaction.user.id)
-    await interaction.response.defer()
-    await interaction.delete_original_response()
-    await answer(interaction, t(await language_of(interaction), "draw.deleted"), Accent.done)
-
-
-async def _model_id(interaction: discord.Interaction[LikenessBot], chosen: str) -> int | None:
-    """The model that was picked: mine by number or name, `base`, or my newest when nothing was said."""
-    models = interaction.client.app.models
-    guild_id = interaction.guild_id or 0
-    if not chosen:
-        newest = await models.latest_of(interaction.user.id, guild_id)
-        return newest.id if newest else None
-    if chosen.casefold() == BASE:
-        return None
-    for model in await models.of_user(interaction.user.id, guild_id):
-        if chosen.casefold() in (str(model.id), model.name.casefold(), model.trigger.casefold()):
-            return model.id
-    raise Refusal("no_such_model")
+def _matching(labels: dict[str, str], typed: str) -> list[app_commands.Choice[str]]:
+    """The choices, value to label, that hold what was typed; Discord shows at most 25."""
+    wanted = typed.casefold()
+    return [
+        app_commands.Choice(name=label[:100], value=value)
+        for value, label in labels.items()
+        if wanted in label.casefold() or wanted in value
+    ][:25]
 
 
 async def setup(bot: LikenessBot) -> None:

@@ -1,35 +1,38 @@
-"""`/queue` and `/cancel`: what waits, what runs, and how to stop it."""
+"""`/queue` and `/cancel`: what waits, what runs, and how to stop it; admins hold and reorder it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.locales import t
+from bot.services.draw_payload import DrawPayload
 from bot.services.refusal import Refusal
 from bot.translator import text
 from bot.ui.buttons import on_press
-from bot.ui.lists import cancel_card, job_title, queue_card
+from bot.ui.lists import cancel_card, job_title
 from bot.ui.look import Accent
-from bot.ui.replies import answer, language_of, show
-from data.jobs import Job, JobKind
+from bot.ui.queue_card import STATES, Gates, Line, Viewer, queue_card
+from bot.ui.replies import answer, language_of, replace, show
+from bot.ui.selects import on_choice
+from data.jobs import Job, JobKind, Lane
+from data.settings import INSTALLATION
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
+
+_LANES = ((JobKind.train, Lane.gpu), (JobKind.draw, Lane.gpu), (JobKind.draw, Lane.endpoint))
 
 
 class Queue(commands.Cog):
     @app_commands.command(name=text("command.queue.name"), description=text("command.queue.description"))
     @app_commands.guild_only()
     async def queue(self, interaction: discord.Interaction[LikenessBot]) -> None:
-        jobs = interaction.client.app.jobs
-        running = [job for kind in JobKind for job in await jobs.running(kind)]
-        queued = [job for kind in JobKind for job in await jobs.queued(kind)]
-        locale, guild_id = await language_of(interaction), interaction.guild_id or 0
-        await show(interaction, queue_card(locale, running, queued, interaction.user.id, guild_id))
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await show(interaction, await _card(interaction))
 
     @app_commands.command(name=text("command.cancel.name"), description=text("command.cancel.description"))
     @app_commands.describe(job=text("option.job.description"))
@@ -65,6 +68,70 @@ async def press_cancel(interaction: discord.Interaction[LikenessBot], job_id: in
     await _cancel(interaction, job_id)
 
 
+@on_press("queue")
+async def refresh(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
+    await interaction.response.defer()
+    await replace(interaction, await _card(interaction))
+
+
+@on_choice("front")
+async def move_to_front(interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]) -> None:
+    """Serve a waiting job next; the admins of its own server may."""
+    app, job_id = interaction.client.app, int(values[0])
+    job = await app.jobs.get(job_id)
+    if job is None or job.guild_id != interaction.guild_id:
+        raise Refusal("no_such_job")
+    if not interaction.permissions.manage_guild:
+        raise Refusal("not_admin")
+    await interaction.response.defer()
+    if not await app.jobs.move_to_front(job_id):
+        raise Refusal("not_waiting")
+    await replace(interaction, await _card(interaction))
+
+
+@on_press("queuetrain")
+async def hold_trainings(interaction: discord.Interaction[LikenessBot], scope: int, state: int) -> None:
+    await _hold(interaction, "queue_train", scope, state)
+
+
+@on_press("queuedraw")
+async def hold_drawings(interaction: discord.Interaction[LikenessBot], scope: int, state: int) -> None:
+    await _hold(interaction, "queue_draw", scope, state)
+
+
+async def _hold(interaction: discord.Interaction[LikenessBot], setting: str, scope: int, state: int) -> None:
+    """Open, pause or drain a queue: for one's own server, or, as the bot's owner, for everybody."""
+    if interaction.guild_id is None:
+        raise Refusal("guild_only")
+    if scope and not await interaction.client.is_owner(interaction.user):
+        raise Refusal("not_owner")
+    if not scope and not interaction.permissions.manage_guild:
+        raise Refusal("not_admin")
+    await interaction.response.defer()
+    app = interaction.client.app
+    await app.settings.update(INSTALLATION if scope else interaction.guild_id, **{setting: STATES[state]})
+    app.dispatcher.wake()
+    await replace(interaction, await _card(interaction))
+
+
+async def _card(interaction: discord.Interaction[LikenessBot]) -> discord.ui.LayoutView:
+    app = interaction.client.app
+    viewer = Viewer(
+        locale=await language_of(interaction),
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id or 0,
+        admin=interaction.permissions.manage_guild,
+        owner=await interaction.client.is_owner(interaction.user),
+    )
+    lines = []
+    for kind, lane in _LANES:
+        running = [job for job in await app.jobs.running(kind) if job.lane is lane]
+        waits = await app.estimates.waits(kind)
+        lines.append(Line(kind, lane, running, await app.jobs.queued(kind, lane), waits))
+    gates = Gates(await app.settings.get(viewer.guild_id), await app.settings.get(INSTALLATION))
+    return queue_card(viewer, lines, gates)
+
+
 async def _open_jobs(interaction: discord.Interaction[LikenessBot]) -> list[Job]:
     """The person's jobs here that have not ended."""
     jobs = await interaction.client.app.jobs.of_user(interaction.user.id, limit=50)
@@ -72,20 +139,24 @@ async def _open_jobs(interaction: discord.Interaction[LikenessBot]) -> list[Job]
 
 
 async def _cancel(interaction: discord.Interaction[LikenessBot], job_id: int) -> None:
-    """Stop a job; its owner may, and who manages the server."""
+    """Stop a job; its owner may, and who manages the server. A private drawing's card is no server's."""
     app, locale = interaction.client.app, await language_of(interaction)
     job = await app.jobs.get(job_id)
-    if job is None or job.guild_id != interaction.guild_id:
+    if job is None or interaction.guild_id not in (None, job.guild_id):
         raise Refusal("no_such_job")
-    if job.user_id != interaction.user.id and not interaction.permissions.manage_guild:
+    mine = job.user_id == interaction.user.id
+    if not mine and (interaction.guild_id is None or not interaction.permissions.manage_guild):
         raise Refusal("not_yours")
     # Stopping a training waits for its checkpoint, which can take longer than Discord waits for us.
     await interaction.response.defer(ephemeral=True, thinking=True)
     stopped = await app.dispatcher.cancel(job_id)
     key = "cancel.stopped" if stopped else "cancel.too_late"
-    await answer(
-        interaction, t(locale, key, job=job_title(locale, job)), Accent.done if stopped else Accent.waiting
+    # What somebody else drew in private stays theirs, also for who may stop it.
+    secret = not mine and job.kind is JobKind.draw and DrawPayload.of(job).private
+    title = (
+        t(locale, "job.other_draw", id=job.id, user=f"<@{job.user_id}>") if secret else job_title(locale, job)
     )
+    await answer(interaction, t(locale, key, job=title), Accent.done if stopped else Accent.waiting)
 
 
 async def setup(bot: LikenessBot) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.services.refusal import Refusal
 from bot.translator import text
 from bot.ui.buttons import on_press
-from bot.ui.replies import language_of, show
-from bot.ui.settings_panel import StepsForm, admin_of, change, settings_panel
+from bot.ui.forms import asking
+from bot.ui.replies import language_of, replace, show
+from bot.ui.selects import on_choice
+from bot.ui.settings_forms import FORMS, SECTION_OF_FORM, WordsForm, numbers_form, role_form
+from bot.ui.settings_panel import CHANNELS, OPTIONS, ROLES, SECTION_OF, SECTIONS, SWITCHES, settings_panel
+from data.settings import RoleQuota
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
@@ -24,20 +29,108 @@ class Settings(commands.Cog):
     @app_commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
     async def settings(self, interaction: discord.Interaction[LikenessBot]) -> None:
-        guild_id = admin_of(interaction)
-        settings = await interaction.client.app.settings.get(guild_id)
-        await show(interaction, settings_panel(await language_of(interaction), settings))
+        settings = await interaction.client.app.settings.get(_admins_guild(interaction))
+        locale = await language_of(interaction)
+        await show(interaction, settings_panel(locale, settings, SECTIONS[0], interaction.guild))
 
 
-@on_press("training")
-async def switch_training(interaction: discord.Interaction[LikenessBot], enabled: int, _index: int) -> None:
-    await change(interaction, train_enabled=bool(enabled))
+@on_choice("section")
+async def open_section(interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]) -> None:
+    await _change(interaction, values[0])
 
 
-@on_press("maxsteps")
-async def ask_steps(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
-    settings = await interaction.client.app.settings.get(admin_of(interaction))
-    await interaction.response.send_modal(StepsForm(await language_of(interaction), settings.max_steps))
+@on_choice(*CHANNELS)
+async def choose_channel(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
+    await _change(interaction, "channels", **{f"{name}_channel_id": values[0] if values else None})
+
+
+@on_choice(*(f"{name}_roles" for name in ROLES))
+async def choose_roles(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
+    await _change(interaction, "people", **{name: tuple(values)})
+
+
+@on_choice(*OPTIONS)
+async def choose_option(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
+    several = name in ("bases", "backends")
+    await _change(interaction, SECTION_OF[name], **{name: tuple(values) if several else values[0]})
+
+
+@on_choice("quota")
+async def choose_quota_role(
+    interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]
+) -> None:
+    """Ask what the people of a role may do; three empty fields take its quota away again."""
+    if not values:
+        await _change(interaction, "quotas")
+        return
+    role_id: int = values[0]
+    app, guild = interaction.client.app, interaction.guild
+    quotas = (await app.settings.get(_admins_guild(interaction))).role_quotas
+    role = guild.get_role(role_id) if guild else None
+    name = role.name if role else str(role_id)
+    form = role_form(await language_of(interaction), name, quotas.get(role_id, RoleQuota()))
+
+    async def submitted(answer: discord.Interaction[LikenessBot]) -> None:
+        quota = RoleQuota(*form.values().values())  # type: ignore[arg-type]  # all its numbers are whole
+        now = dict((await app.settings.get(_admins_guild(answer))).role_quotas)
+        now.pop(role_id, None)
+        if quota != RoleQuota():
+            now[role_id] = quota
+        await _change(answer, "quotas", role_quotas=now)
+
+    await interaction.response.send_modal(asking(form, submitted))
+
+
+@on_press("switch")
+async def switch(interaction: discord.Interaction[LikenessBot], which: int, on: int) -> None:
+    name = SWITCHES[which]
+    await _change(interaction, SECTION_OF[name], **{name: bool(on)})
+
+
+@on_press("setting")
+async def ask(interaction: discord.Interaction[LikenessBot], which: int, _index: int) -> None:
+    """Open one of the panel's forms."""
+    name = FORMS[which]
+    settings = await interaction.client.app.settings.get(_admins_guild(interaction))
+    locale, section = await language_of(interaction), SECTION_OF_FORM.get(name, name)
+    if name == "words":
+        words = WordsForm(locale, settings.words)
+
+        async def with_words(answer: discord.Interaction[LikenessBot]) -> None:
+            await _change(answer, section, words=words.words())
+
+        await interaction.response.send_modal(asking(words, with_words))
+        return
+    numbers = numbers_form(locale, name, settings)
+
+    async def with_numbers(answer: discord.Interaction[LikenessBot]) -> None:
+        await _change(answer, section, **numbers.values())
+
+    await interaction.response.send_modal(asking(numbers, with_numbers))
+
+
+def _admins_guild(interaction: discord.Interaction[LikenessBot]) -> int:
+    """The guild that this person manages, and nobody else may change. Raises Refusal.
+
+    Discord's own permission setting only hides the command, so this is asked at every touch.
+    """
+    if interaction.guild_id is None:
+        raise Refusal("guild_only")
+    if not interaction.permissions.manage_guild:
+        raise Refusal("not_admin")
+    return interaction.guild_id
+
+
+async def _change(interaction: discord.Interaction[LikenessBot], section: str, **changes: object) -> None:
+    """Write settings and show the section as it is now. Raises Refusal."""
+    app, guild_id = interaction.client.app, _admins_guild(interaction)
+    await interaction.response.defer()
+    try:
+        settings = await app.settings.update(guild_id, **changes)
+    except ValueError as error:  # each number is fine by itself, but not beside the others
+        raise Refusal("contradiction") from error
+    locale = await language_of(interaction)
+    await replace(interaction, settings_panel(locale, settings, section, interaction.guild))
 
 
 async def setup(bot: LikenessBot) -> None:

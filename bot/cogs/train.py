@@ -1,10 +1,9 @@
-"""`/train`: photos in, a model out."""
+"""`/train`: photos in, a contact sheet to look at, and a training once Start is pressed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -12,33 +11,42 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.asking import asker_of
 from bot.cards import post_card
 from bot.channels import origin_of
 from bot.locales import t
 from bot.selfies import SELFIES_NAME, selfies
-from bot.services.refusal import Notice
-from bot.services.training import Accepted, Upload
+from bot.services.refusal import Notice, Refusal
+from bot.services.training import Upload
+from bot.services.wish import Wish, bases_offered
 from bot.translator import text
 from bot.ui.buttons import on_press
-from bot.ui.look import Accent, card
-from bot.ui.replies import explain, language_of, show
+from bot.ui.look import Accent, note
+from bot.ui.replies import language_of, replace, show
 from bot.ui.train_form import CLASSES, Submission, TrainForm, class_label
-from data.jobs import Origin
+from bot.ui.train_sheet import CropSelect, contact_sheet, on_pick, sheet_card
+from data.drafts import Draft
+from trainer.presets import Preset
+from trainer.spec import MAX_PHOTOS, Method
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
+    from data.jobs import Job
 
 log = logging.getLogger(__name__)
 
 MAX_UPLOAD = 20 * 2**20
+"""Bytes of one photo; Discord gives 10 MiB to most people."""
+
 _ROOM = asyncio.Semaphore(2)
 """Submissions whose photos are in memory at once; the others wait, acknowledged."""
 
-"""Bytes of one photo; Discord gives 10 MiB to most people."""
+_METHODS: tuple[Method, ...] = ("full", "lora")
+_PRESETS: tuple[Preset, ...] = ("lesson", "quick", "careful")
 
 
 class Train(commands.Cog):
-    """The command, its form, and the button that trains on the bundled selfies."""
+    """The command and what its options offer."""
 
     @app_commands.command(name=text("command.train.name"), description=text("command.train.description"))
     @app_commands.rename(class_name=text("option.class.name"))
@@ -47,7 +55,15 @@ class Train(commands.Cog):
         class_name=text("option.class.description"),
         consent=text("option.consent.description"),
         steps=text("option.train_steps.description"),
+        base=text("option.train_base.description"),
+        method=text("option.train_method.description"),
+        preset=text("option.train_preset.description"),
+        sample_prompt=text("option.sample_prompt.description"),
         **{f"photo{number}": text("option.photo.description") for number in range(1, 11)},
+    )
+    @app_commands.choices(
+        method=[app_commands.Choice(name=text(f"train_method.{one}"), value=one) for one in _METHODS],
+        preset=[app_commands.Choice(name=text(f"train_preset.{one}"), value=one) for one in _PRESETS],
     )
     @app_commands.guild_only()
     async def train(
@@ -57,6 +73,10 @@ class Train(commands.Cog):
         class_name: app_commands.Range[str, 1, 32] = CLASSES[0],
         consent: bool = False,
         steps: app_commands.Range[int, 1, 20_000] | None = None,
+        base: str = "",
+        method: str = "",
+        preset: str = "lesson",
+        sample_prompt: app_commands.Range[str, 0, 1000] = "",
         photo1: discord.Attachment | None = None,
         photo2: discord.Attachment | None = None,
         photo3: discord.Attachment | None = None,
@@ -69,13 +89,21 @@ class Train(commands.Cog):
         photo10: discord.Attachment | None = None,
     ) -> None:
         origin = await origin_of(interaction)
+        wish = Wish(
+            name=name.strip(),
+            class_name=class_name.strip().lower(),
+            steps=steps,
+            base=base.strip() or None,
+            method=next((one for one in _METHODS if one == method), None),
+            preset=next((one for one in _PRESETS if one == preset), "lesson"),
+            sample_prompt=sample_prompt,
+        )
         given = (photo1, photo2, photo3, photo4, photo5, photo6, photo7, photo8, photo9, photo10)
         photos = [photo for photo in given if photo is not None]
         if photos:
-            await submit(interaction, Submission(name, class_name, photos, consent, steps))
-            return
-        form = TrainForm(origin["locale"], submit, name=name, class_name=class_name, steps=steps)
-        await interaction.response.send_modal(form)
+            await submit(interaction, Submission(wish, photos, consent))
+        else:
+            await interaction.response.send_modal(TrainForm(origin["locale"], submit, wish))
 
     @train.autocomplete("class_name")
     async def offer_classes(
@@ -90,24 +118,81 @@ class Train(commands.Cog):
             if typed in word or typed in label.casefold()
         ]
 
+    @train.autocomplete("base")
+    async def offer_bases(
+        self, interaction: discord.Interaction[LikenessBot], current: str
+    ) -> list[app_commands.Choice[str]]:
+        app = interaction.client.app
+        offered = bases_offered(await app.settings.get(interaction.guild_id or 0), app.config.base)
+        typed = current.casefold()
+        fitting = [base for base in offered if typed in base.casefold() and len(base) <= 100]
+        return [app_commands.Choice(name=base, value=base) for base in fitting[:25]]
+
+
+@app_commands.context_menu(name=text("command.train_menu.name"))
+@app_commands.guild_only()
+async def train_on_message(interaction: discord.Interaction[LikenessBot], message: discord.Message) -> None:
+    """*Train on these photos*: the form, with the photos of a message in the place of the upload."""
+    origin = await origin_of(interaction)
+    photos = [one for one in message.attachments if (one.content_type or "image/").startswith("image/")]
+    if not photos:
+        raise Refusal("no_photos_there")
+    wish = Wish(name="", class_name=CLASSES[0])
+    form = TrainForm(origin["locale"], submit, wish, photos[:MAX_PHOTOS])
+    await interaction.response.send_modal(form)
+
 
 async def submit(interaction: discord.Interaction[LikenessBot], submission: Submission) -> None:
-    """Take over a submission: acknowledge, fetch the photos while their links live, and queue the job."""
-    origin = await origin_of(interaction)
-    await interaction.response.defer(ephemeral=True, thinking=True)
-    await interaction.client.app.training.check(
-        origin,
-        name=submission.name.strip(),
-        class_name=submission.class_name.strip().lower(),
-        consent=submission.consent,
-        photos=len(submission.photos),
-        steps=submission.steps,
-    )
+    """Take over a submission: acknowledge, fetch the photos while their links live, show the sheet."""
+    origin, asker = await origin_of(interaction), asker_of(interaction)
+    again = interaction.message is not None  # the form was opened from an earlier sheet, which makes room
+    if again:
+        await interaction.response.defer()
+    else:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+    training = interaction.client.app.training
+    wish, consent = submission.wish, submission.consent
+    # What can be refused is refused before anything is fetched.
+    await training.check(wish, consent=consent, photos=len(submission.photos), asker=asker, **origin)
     async with _ROOM:
         fetched = await asyncio.gather(*(_fetch(photo) for photo in submission.photos))
         uploads = [upload for upload in fetched if isinstance(upload, Upload)]
         missed = [notice for notice in fetched if isinstance(notice, Notice)]
-        await _accept(interaction, origin, submission, uploads, missed)
+        draft = await training.draft(uploads, wish, consent=consent, missed=missed, asker=asker, **origin)
+    await _show_sheet(interaction, draft, in_place=again)
+
+
+@on_press("start")
+async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """The draft becomes a job, with a card of its own in the channel."""
+    locale = (await origin_of(interaction))["locale"]
+    await interaction.response.defer()
+    app = interaction.client.app
+    job = await app.training.start(draft_id, interaction.user.id, asker_of(interaction))
+    await replace(interaction, await _started(interaction, job, locale))
+
+
+@on_press("photos")
+async def change_photos(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """The form again, as it was filled in, for other photos."""
+    draft = await interaction.client.app.training.of(draft_id, interaction.user.id)
+    wish = Wish.model_validate_json(draft.wish)
+    await interaction.response.send_modal(TrainForm(await language_of(interaction), submit, wish))
+
+
+@on_press("discard")
+async def discard(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """The photos go at once."""
+    await interaction.client.app.training.discard(draft_id, interaction.user.id)
+    await replace(interaction, note(t(await language_of(interaction), "sheet.discarded"), Accent.done))
+
+
+@on_pick
+async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, places: list[int]) -> None:
+    """Other crops are used."""
+    draft = await interaction.client.app.training.use(draft_id, interaction.user.id, places)
+    await interaction.response.defer()
+    await _show_sheet(interaction, draft, in_place=True)
 
 
 @on_press("selfies")
@@ -115,8 +200,27 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     """The sandbox's shortcut: the bundled toy selfies, whose person is drawn and needs no consent."""
     origin = await origin_of(interaction)
     await interaction.response.defer(ephemeral=True, thinking=True)
+    training = interaction.client.app.training
     uploads = await asyncio.to_thread(selfies)
-    await _accept(interaction, origin, Submission(SELFIES_NAME, CLASSES[0], [], consent=True), uploads, [])
+    draft = await training.draft(uploads, Wish(name=SELFIES_NAME), consent=True, **origin)
+    job = await training.start(draft.id, interaction.user.id)
+    await show(interaction, await _started(interaction, job, origin["locale"]))
+
+
+async def _show_sheet(interaction: discord.Interaction[LikenessBot], draft: Draft, *, in_place: bool) -> None:
+    training = interaction.client.app.training
+    prospect = await training.prospect(draft)
+    picture = await asyncio.to_thread(contact_sheet, draft.crops, training.crop_files(draft))
+    view = sheet_card(await language_of(interaction), prospect, picture)
+    await (replace if in_place else show)(interaction, view, [picture])
+
+
+async def _started(
+    interaction: discord.Interaction[LikenessBot], job: Job, locale: str
+) -> discord.ui.LayoutView:
+    """Post the job's card; what the person alone is told."""
+    message = await post_card(interaction.client.app, job, job.channel_id)
+    return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
 
 async def _fetch(photo: discord.Attachment) -> Upload | Notice:
@@ -129,34 +233,7 @@ async def _fetch(photo: discord.Attachment) -> Upload | Notice:
         return Notice("upload_lost", {"name": photo.filename})
 
 
-async def _accept(
-    interaction: discord.Interaction[LikenessBot],
-    origin: Origin,
-    submission: Submission,
-    uploads: Sequence[Upload],
-    missed: Sequence[Notice],
-) -> None:
-    client = interaction.client
-    accepted = await client.app.training.accept(
-        uploads,
-        name=submission.name.strip(),
-        class_name=submission.class_name.strip().lower(),
-        consent=submission.consent,
-        steps=submission.steps,
-        **origin,
-    )
-    message = await post_card(client.app, accepted.job, origin["channel_id"])
-    await show(interaction, _receipt(origin["locale"], accepted, missed, message.jump_url))
-
-
-def _receipt(
-    locale: str, accepted: Accepted, missed: Sequence[Notice], card_url: str
-) -> discord.ui.LayoutView:
-    """What the person alone is told: which photos were taken, and every warning."""
-    lines = [t(locale, "train.accepted", photos=accepted.job.photos, url=card_url)]
-    lines += [f"⚠️ {explain(locale, notice.code, notice.params)}" for notice in (*missed, *accepted.warnings)]
-    return card(Accent.done, "\n".join(lines))
-
-
 async def setup(bot: LikenessBot) -> None:
+    bot.add_dynamic_items(CropSelect)
     await bot.add_cog(Train())
+    bot.tree.add_command(train_on_message)

@@ -1,7 +1,7 @@
-"""Every text that a person reads, from one catalogue per language: `<language>.toml` beside this file.
+"""Every text that a person reads: one catalogue a language, one file a family of commands.
 
-A key is `table.name`. English is complete; a test holds the other languages to the same keys and
-parameters.
+The files are `<language>/<family>.toml` beside this one. A key is `table.name`; several files may add to a
+table. English is complete; a test holds the other languages to the same keys and parameters.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "zh-CN": "简体中文"}
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
     """All texts of one language, by dotted key."""
-    text = (files(__package__) / f"{language}.toml").read_text(encoding="utf-8")
-    return dict(_flatten("", tomllib.loads(text)))
+    texts: dict[str, str] = {}
+    for family in (files(__package__) / language).iterdir():
+        for key, text in _flatten("", tomllib.loads(family.read_text(encoding="utf-8"))):
+            if key in texts:
+                raise ValueError(f"{key} stands twice in the {language} catalogue")
+            texts[key] = text
+    return texts
 
 
 def language_for(locale: object) -> str:

@@ -8,21 +8,33 @@ import shutil
 import time
 from pathlib import Path
 
+from data.database import Database
+from data.drafts import Drafts
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, JobState
 from data.models import Models
 from data.pictures import Pictures
+from data.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_KEEP_FAILED_SECONDS = 7 * 24 * 3600.0
+_DAY = 24 * 3600.0
+_KEEP_FAILED_SECONDS = 7 * _DAY
 """How long a failed training keeps its photos and checkpoint, for whoever looks into the failure."""
+
+
+PROGRESS_PICTURES = ("strip.png", "loss.png")
+"""What the trainer draws while it works; they move to the samples once it is done."""
 
 
 class Housekeeping:
     """Moves results to their places, and removes photos and whatever else nobody needs any more."""
 
-    def __init__(self, files: FileStore, jobs: Jobs, models: Models, pictures: Pictures) -> None:
+    def __init__(
+        self, db: Database, files: FileStore, jobs: Jobs, models: Models, pictures: Pictures
+    ) -> None:
+        self._drafts = Drafts(db)
+        self._settings = Settings(db)
         self._files = files
         self._jobs = jobs
         self._models = models
@@ -31,7 +43,8 @@ class Housekeeping:
     async def settle(self, job: Job) -> None:
         """Tidy up after a job that ended. Raises OSError."""
         if job.kind is JobKind.train:
-            await asyncio.to_thread(self._settle_training, job)
+            days = (await self._settings.get(job.guild_id)).photo_days
+            await asyncio.to_thread(self._settle_training, job, days * _DAY)
         elif job.state is not JobState.done:
             await self._pictures.delete_job(job.id)
             await asyncio.to_thread(self._files.remove, self._files.pictures(job.id))
@@ -45,32 +58,52 @@ class Housekeeping:
                 await self._remove(folder)
             elif job.state.ended:
                 await self._settle_again(job)
+        await self._sweep_drafts()
         for folder, number in await asyncio.to_thread(_numbered, self._files.models):
             if await self._models.get(number) is None:
                 await self._remove(folder)
         for folder, number in await asyncio.to_thread(_numbered, self._files.all_pictures):
             await self._sweep_pictures(folder, number)
+        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log"))):
+            of_job = log.stem.removeprefix("training-")
+            if of_job.isdigit() and await self._jobs.get(int(of_job)) is None:
+                await asyncio.to_thread(log.unlink, missing_ok=True)
 
     async def sweep_ended(self) -> None:
         """Now and then, beside the work: what a failed training kept goes when its time is over."""
         for _, number in await asyncio.to_thread(_numbered, self._files.jobs):
             job = await self._jobs.get(number)
-            if job is not None and job.state is JobState.failed:
+            if job is not None and (job.state is JobState.failed or job.announced):
                 await self._settle_again(job)
+        await self._sweep_drafts()
 
-    def _settle_training(self, job: Job) -> None:
+    async def _sweep_drafts(self) -> None:
+        await self._drafts.delete_old()
+        for folder, number in await asyncio.to_thread(_numbered, self._files.drafts):
+            if await self._drafts.get(number) is None:
+                await self._remove(folder)
+
+    def _settle_training(self, job: Job, keep_photos: float) -> None:
+        """`keep_photos` is the time in seconds that a finished training's photos stay."""
         folder = self._files.job(job.id)
         if not folder.exists():
             return
         if job.state is JobState.failed and time.time() - (job.finished_at or 0) < _KEEP_FAILED_SECONDS:
             return
         if job.state is JobState.done and job.model_id is not None:
-            self._files.adopt(folder / "model", self._files.model(job.model_id))
+            if (folder / "model").exists():
+                self._files.adopt(folder / "model", self._files.model(job.model_id))
             if (folder / "samples").exists():
                 self._files.adopt(folder / "samples", self._files.pictures(job.id))
+            for name in PROGRESS_PICTURES:
+                if (folder / name).exists() and self._files.pictures(job.id).exists():
+                    (folder / name).replace(self._files.pictures(job.id) / name)
         log = folder / "trainer.log"
         if log.exists():
             log.replace(self._files.logs / f"training-{job.id}.log")
+        if job.state is JobState.done and time.time() - (job.finished_at or 0) < keep_photos:
+            _remove_all_but(folder, "photos")
+            return
         # Photos, and what was computed from them, are nobody's business any more.
         shutil.rmtree(folder)
 
@@ -91,6 +124,14 @@ class Housekeeping:
             await asyncio.to_thread(self._files.remove, folder)
         except OSError:
             logger.exception("%s could not be removed", folder)
+
+
+def _remove_all_but(folder: Path, kept: str) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != kept:
+            shutil.rmtree(entry)
+        elif entry.is_file():
+            entry.unlink()
 
 
 def _numbered(folder: Path) -> list[tuple[Path, int]]:

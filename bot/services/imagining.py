@@ -3,56 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Callable
-from typing import Self, Unpack
+from dataclasses import dataclass
+from typing import Unpack
 
-from annotated_types import Ge, Le, Lt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from aiosqlite import Connection
 
+from bot.services.access import Access
+from bot.services.draw_limits import check_payload, sides_of, usual_backend
+from bot.services.draw_payload import DrawPayload
+from bot.services.endpoints import EndpointService
 from bot.services.refusal import Refusal, refuse_when_full
+from bot.services.safety import check_prompt
+from bot.services.styles import StyleBook
+from bot.services.wording import fill, names, with_subject
 from data.database import Database
 from data.files import FileStore
-from data.jobs import Job, JobKind, Jobs, Origin
+from data.jobs import Job, JobKind, Jobs, Lane, Origin
 from data.models import Model, Models
 from data.pictures import Pictures
-from inference.requests import DrawRequest
+from data.settings import Backend, Settings, Size
+from inference.bases import BASES
 
-ME = re.compile(r"\bme\b", re.IGNORECASE)
+BASE = "base"
+"""What stands for the model that nobody trained."""
+
+SEEDS = 2**32
 
 
-class DrawPayload(BaseModel):
-    """What a drawing job keeps: a `DrawRequest` whose folders are not known yet."""
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What the rules ask about a person; who says nothing has no roles and stands in an ordinary channel."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    role_ids: tuple[int, ...] = ()
+    manager: bool = False
+    age_restricted: bool = False
 
-    prompt: str
-    negative: str = ""
-    count: int = 4
-    steps: int = 50
-    guidance: float = 7.5
-    seed: int
-    width: int | None = None
-    height: int | None = None
-    base: str
-    model_id: int | None = None
-    """A person's model; None draws with `base` itself."""
 
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """Read the payload of a drawing job."""
-        return cls.model_validate_json(job.payload)
-
-    def request(self, request_id: str, model: str, out: str) -> DrawRequest:
-        """Raises pydantic.ValidationError when a value is out of range."""
-        return DrawRequest(
-            id=request_id, model=model, out=out, **self.model_dump(exclude={"base", "model_id"})
-        )
+MEMBER = Asker()
 
 
 class ImagineService:
-    """Takes prompts and puts them into the queue, and takes pictures away again."""
+    """Takes prompts and puts them into the queue, and takes pictures away again.
+
+    Every method that queues raises Refusal: no_such_model, not_yours, prompt_empty, prompt_too_long,
+    bad_value, backend_off, unknown_base, disk_full, and as `Access.check` and `check_prompt` do.
+    """
 
     def __init__(
         self,
@@ -61,9 +58,12 @@ class ImagineService:
         jobs: Jobs,
         models: Models,
         pictures: Pictures,
+        settings: Settings,
+        access: Access,
+        endpoints: EndpointService,
+        styles: StyleBook,
         *,
         base: str,
-        max_jobs: int,
         wake: Callable[[], None],
     ) -> None:
         self._db = db
@@ -71,124 +71,159 @@ class ImagineService:
         self._jobs = jobs
         self._models = models
         self._pictures = pictures
+        self._settings = settings
+        self._access = access
+        self._endpoints = endpoints
+        self._styles = styles
         self._base = base
-        self._max_jobs = max_jobs
         self._wake = wake
+
+    async def pick(self, chosen: str, user_id: int, guild_id: int) -> tuple[int | None, str | None]:
+        """Model or base that a person means: theirs or a shared one by number, title or name, or a base.
+
+        Nothing chosen is their usual model, neither of both where they have none. Raises
+        Refusal(no_such_model).
+        """
+        if not chosen:
+            usual = await self._models.default_of(user_id, guild_id)
+            return usual.id if usual else None, None
+        wanted = chosen.casefold()
+        for base in await self.bases(guild_id):
+            if wanted == base or (wanted == BASE and base == self._base):
+                return None, base
+        for model in await self._models.usable(user_id, guild_id):
+            known = (str(model.id), model.title.casefold(), model.name.casefold(), model.trigger.casefold())
+            if wanted in known:
+                return model.id, None
+        raise Refusal("no_such_model")
+
+    async def bases(self, guild_id: int) -> list[str]:
+        """The bases that people of a guild may draw with, the installation's own first."""
+        offered = (await self._settings.get(guild_id)).bases
+        return [self._base, *(base for base in offered if base in BASES and base != self._base)]
 
     async def submit(
         self,
         prompt: str,
         *,
-        count: int = 4,
-        steps: int = 50,
-        guidance: float = 7.5,
+        count: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
         seed: int | None = None,
         negative: str = "",
-        width: int | None = None,
-        height: int | None = None,
+        size: Size | None = None,
         model_id: int | None = None,
+        base: str | None = None,
+        style: str | None = None,
+        backend: Backend | None = None,
+        private: bool = False,
+        asker: Asker = MEMBER,
         **origin: Unpack[Origin],
     ) -> Job:
-        """Queue a drawing by one of the person's models, or by the base where `model_id` is None.
+        """Queue a drawing by a model, or by `base`, or by the installation's own base.
 
-        With a person's model the word `me` in the prompt becomes its trigger phrase.
-
-        Raises Refusal: no_such_model, bad_value, bad_size, too_many_jobs, disk_full.
+        What is None, the guild's settings decide. With a model, `me`, its name or a missing subject become
+        its trigger phrase. Also raises Refusal(no_such_style).
         """
-        model = await self._model(model_id, origin["user_id"], origin["guild_id"])
+        settings = await self._settings.get(origin["guild_id"])
+        model = await self._usable(model_id, origin) if model_id is not None else None
+        said = " ".join(prompt.split())
+        if not said:
+            raise Refusal("prompt_empty")
+        # Before the style goes around it, whose words are not the person's.
+        subject = with_subject(said, model) if model else said
+        chosen = await self._styles.find(origin["guild_id"], style) if style else None
+        drawn_by = model.base if model else base or self._base
+        wanted = size or settings.default_size
+        width, height = sides_of(drawn_by, wanted)
         payload = DrawPayload(
-            prompt=ME.sub(model.trigger, prompt.strip()) if model else prompt.strip(),
-            negative=negative,
-            count=count,
-            steps=steps,
-            guidance=guidance,
-            seed=secrets.randbits(32) if seed is None else seed,
+            prompt=fill(chosen.template, subject) if chosen else subject,
+            negative=negative.strip(),
+            count=settings.max_count if count is None else count,
+            steps=settings.default_draw_steps if steps is None else steps,
+            guidance=settings.default_guidance if guidance is None else guidance,
+            seed=secrets.randbelow(SEEDS) if seed is None else seed,
             width=width,
             height=height,
-            base=model.base if model else self._base,
+            size=wanted,
+            base=drawn_by,
+            base_asked=model is None and base is not None,
             model_id=model.id if model else None,
+            subject=model.trigger if model else "",
+            style=chosen.name if chosen else None,
+            backend=backend or usual_backend(settings),
+            private=private,
         )
-        return await self._queue(payload, origin)
+        return await self.queue(payload, asker, origin)
 
-    async def again(self, job_id: int, **origin: Unpack[Origin]) -> Job:
-        """Queue the drawing of an earlier job once more, with a new seed.
-
-        Anyone of the same guild may, but nobody draws with the model of somebody else.
-        Raises Refusal: no_such_job, no_such_model, not_yours, too_many_jobs, disk_full.
-        """
-        job = await self._jobs.get(job_id)
-        if job is None or job.kind is not JobKind.draw or job.guild_id != origin["guild_id"]:
-            raise Refusal("no_such_job")
-        payload = DrawPayload.of(job).model_copy(update={"seed": secrets.randbits(32)})
-        if payload.model_id is not None:
-            model = await self._models.get(payload.model_id)
-            if model is None:
-                raise Refusal("no_such_model")
-            if model.owner_id != origin["user_id"]:
-                raise Refusal("not_yours")
-        return await self._queue(payload, origin)
-
-    async def delete(self, job_id: int, user_id: int) -> int:
-        """Remove the pictures of a person's own job and return how many.
-
-        Raises Refusal: no_such_job, not_yours.
-        """
-        job = await self._jobs.get(job_id)
-        if job is None:
-            raise Refusal("no_such_job")
-        if job.user_id != user_id:
-            raise Refusal("not_yours")
-        removed = await self._pictures.delete_job(job_id)
-        await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
-        return removed
-
-    async def _model(self, model_id: int | None, user_id: int, guild_id: int) -> Model | None:
-        if model_id is None:
-            return None
-        model = await self._models.get(model_id)
-        if model is None or model.owner_id != user_id or model.guild_id != guild_id:
-            raise Refusal("no_such_model")
-        return model
-
-    async def _queue(self, payload: DrawPayload, origin: Origin) -> Job:
-        _check(payload)
+    async def queue(self, payload: DrawPayload, asker: Asker, origin: Origin) -> Job:
+        """Check everything and queue it; it is safe once this returns."""
+        settings = await self._settings.get(origin["guild_id"])
+        check_payload(payload, settings)
+        check_prompt(settings, payload.prompt, age_restricted=asker.age_restricted and not payload.private)
+        if payload.subject and not names(payload.prompt, payload.subject):
+            payload = payload.model_copy(update={"subject": ""})
         with refuse_when_full():
             async with self._db.transaction() as tx:
                 # Counted inside the transaction: two clicks at once must not both find the last place.
-                if await self._jobs.active(origin["user_id"], JobKind.draw, tx) >= self._max_jobs:
-                    raise Refusal("too_many_jobs", limit=self._max_jobs)
+                await self._access.check(
+                    "imagine",
+                    user_id=origin["user_id"],
+                    guild_id=origin["guild_id"],
+                    role_ids=asker.role_ids,
+                    manager=asker.manager,
+                    amount=payload.count,
+                    tx=tx,
+                )
+                lane = await self._lane(payload, origin, tx)
                 job = await self._jobs.create(
                     JobKind.draw,
                     payload=payload.model_dump_json(),
                     steps=payload.steps,
                     model_id=payload.model_id,
+                    lane=lane,
                     tx=tx,
                     **origin,
                 )
         self._wake()
         return job
 
+    async def drawing(self, job_id: int, guild_id: int) -> tuple[Job, DrawPayload]:
+        """A drawing of a guild. Raises Refusal(no_such_job)."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.kind is not JobKind.draw or job.guild_id != guild_id:
+            raise Refusal("no_such_job")
+        return job, DrawPayload.of(job)
 
-def _check(payload: DrawPayload) -> None:
-    """Raises Refusal: bad_value (`field`, and `low` and `high` where it is a number), bad_size."""
-    try:
-        payload.request("", model="", out="")
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        raise Refusal("bad_value", field=field, **_limits(field)) from error
-    if any(side is not None and side % 8 for side in (payload.width, payload.height)):
-        raise Refusal("bad_size")
+    async def delete(self, job_id: int, user_id: int, *, moderator: bool = False) -> int:
+        """Remove the pictures of a person's own job, or as a moderator of anybody's; returns how many.
 
+        Raises Refusal: no_such_job, not_yours.
+        """
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise Refusal("no_such_job")
+        if job.user_id != user_id and not moderator:
+            raise Refusal("not_yours")
+        removed = await self._pictures.delete_job(job_id)
+        await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
+        return removed
 
-def _limits(field: str) -> dict[str, object]:
-    """`low` and `high` of a field that is a number."""
-    limits: dict[str, object] = {}
-    for rule in DrawRequest.model_fields[field].metadata:
-        match rule:
-            case Ge(low):
-                limits["low"] = low
-            case Le(high):
-                limits["high"] = high
-            case Lt(above) if isinstance(above, int):
-                limits["high"] = above - 1
-    return limits
+    async def _usable(self, model_id: int, origin: Origin) -> Model:
+        model = await self._models.get(model_id)
+        if model is None or not model.usable_by(origin["user_id"], origin["guild_id"]):
+            raise Refusal("no_such_model")
+        return model
+
+    async def _lane(self, payload: DrawPayload, origin: Origin, tx: Connection) -> Lane:
+        model = await self._models.get(payload.model_id) if payload.model_id is not None else None
+        return await self._endpoints.lane_for(
+            payload.backend,
+            origin["user_id"],
+            origin["guild_id"],
+            model,
+            base=payload.base_asked,
+            init=payload.init is not None,
+            count=payload.count,
+            tx=tx,
+        )

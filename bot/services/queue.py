@@ -1,18 +1,21 @@
-"""Serves the queue: one training and one drawing at a time, fairly, through crashes and restarts."""
+"""Serves the queue lane by lane, fairly, through crashes and restarts."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from dataclasses import dataclass, field
 
 from bot.gpu.base import Gpu
 from bot.services.announcer import Announcer, Listener
+from bot.services.endpoints import EndpointService
 from bot.services.housekeeping import Housekeeping
 from bot.services.refusal import out_of_space
 from bot.services.work import MAX_ATTEMPTS, Work
 from data.database import Database
 from data.files import FileStore
-from data.jobs import JobKind, Jobs
+from data.jobs import Job, JobKind, Jobs, Lane
 from data.models import Models
 from data.pictures import Pictures
 
@@ -23,8 +26,33 @@ _PAUSE_SECONDS = 5.0
 """Before the next try when something failed that must not be given up, such as writing the database."""
 
 
+@dataclass(eq=False)
+class _Queue:
+    """The jobs of one kind and lane: `places` of them run at once."""
+
+    kind: JobKind
+    lane: Lane
+    places: int
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    served: dict[int, int] = field(default_factory=dict)
+    """Job -> person, of what runs."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.lane}"
+
+    def sated(self) -> list[int]:
+        """People who may not have more of it at once: of several places one is for others."""
+        share = max(1, self.places - 1)
+        return [user for user, jobs in Counter(self.served.values()).items() if jobs >= share]
+
+
 class Dispatcher:
-    """Owns the background tasks. Start it from a task that outlives it, never from a Discord callback."""
+    """Owns the background tasks. Start it from a task that outlives it, never from a Discord callback.
+
+    `drawings` is how many drawings our own device takes at once, `endpoint_drawings` how many wait for
+    people's endpoints at once.
+    """
 
     def __init__(
         self,
@@ -35,13 +63,22 @@ class Dispatcher:
         pictures: Pictures,
         gpu: Gpu,
         listener: Listener,
+        *,
+        endpoints: EndpointService | None = None,
+        drawings: int = 1,
+        endpoint_drawings: int = 4,
     ) -> None:
         self._jobs = jobs
-        self._housekeeping = Housekeeping(files, jobs, models, pictures)
+        self._housekeeping = Housekeeping(db, files, jobs, models, pictures)
         self._announcer = Announcer(jobs, pictures, listener)
-        self._work = Work(db, files, jobs, models, pictures, gpu, self._announcer.changed)
-        self._wake = {kind: asyncio.Event() for kind in JobKind}
+        self._work = Work(db, files, jobs, models, pictures, gpu, self._announcer.changed, endpoints)
+        self._queues = (
+            _Queue(JobKind.train, Lane.gpu, 1),
+            _Queue(JobKind.draw, Lane.gpu, drawings),
+            _Queue(JobKind.draw, Lane.endpoint, endpoint_drawings),
+        )
         self._stopping = asyncio.Event()
+        self._settled = asyncio.Condition()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -53,7 +90,9 @@ class Dispatcher:
                 code = "trainer_lost" if job.kind is JobKind.train else "server_lost"
                 await self._jobs.fail(job.id, code, f"The job was interrupted {job.attempts} times.")
         await self._announcer.start()
-        self._tasks = [asyncio.create_task(self._serve(kind), name=f"serve-{kind}") for kind in JobKind]
+        self._tasks = [
+            asyncio.create_task(self._serve(queue), name=f"serve-{queue.name}") for queue in self._queues
+        ]
         self._tasks.append(asyncio.create_task(self._tidy(), name="tidy"))
 
     async def stop(self) -> None:
@@ -67,8 +106,8 @@ class Dispatcher:
 
     def wake(self) -> None:
         """There may be a new job in the queue."""
-        for event in self._wake.values():
-            event.set()
+        for queue in self._queues:
+            queue.wake.set()
 
     async def cancel(self, job_id: int) -> bool:
         """Cancel a job that waits or runs. False when it had ended before.
@@ -85,14 +124,39 @@ class Dispatcher:
             await self._end(job_id)
         return True
 
-    async def _serve(self, kind: JobKind) -> None:
+    async def settled(self, job_id: int) -> None:
+        """Wait until nothing works on a job any more, and its files are whoever's who asks."""
+        async with self._settled:
+            await self._settled.wait_for(lambda: job_id not in self._running)
+
+    async def _serve(self, queue: _Queue) -> None:
+        carried: set[asyncio.Task[None]] = set()
         while not self._stopping.is_set():
+            queue.wake.clear()
             try:
-                if not await self._serve_next(kind):
-                    await self._wake[kind].wait()
-            except Exception:  # a worker outlives every error, or nobody would be served any more
-                logger.exception("the %s queue could not be served", kind)
+                job = await self._next(queue)
+            except Exception:  # the queue outlives every error, or nobody would be served any more
+                logger.exception("the %s queue could not be served", queue.name)
                 await self._pause()
+                continue
+            if job is None:
+                await queue.wake.wait()
+            elif not self._stopping.is_set():
+                # Known before anything is awaited, so that a stop or a cancel finds it.
+                queue.served[job.id] = job.user_id
+                self._running[job.id] = asyncio.create_task(self._run(job.id), name=f"job-{job.id}")
+                task = asyncio.create_task(self._conclude(queue, job.id), name=f"conclude-{job.id}")
+                carried.add(task)
+                task.add_done_callback(carried.discard)
+        await asyncio.gather(*carried)
+
+    async def _next(self, queue: _Queue) -> Job | None:
+        """The job that a queue may serve now. Whatever else holds work back is asked here."""
+        if len(queue.served) >= queue.places:
+            return None
+        return await self._jobs.next_fair(
+            queue.kind, queue.lane, besides=queue.served.keys(), not_of=queue.sated()
+        )
 
     async def _tidy(self) -> None:
         while not self._stopping.is_set():
@@ -102,24 +166,24 @@ class Dispatcher:
             except Exception:  # tomorrow is another day
                 logger.exception("old jobs could not be tidied up")
 
-    async def _serve_next(self, kind: JobKind) -> bool:
-        self._wake[kind].clear()
-        job = await self._jobs.next_fair(kind)
-        if job is None or self._stopping.is_set():
-            return False
-        task = self._running[job.id] = asyncio.create_task(self._run(job.id), name=f"job-{job.id}")
+    async def _conclude(self, queue: _Queue, job_id: int) -> None:
+        """Wait for a job and give it its end, however long the database has to be asked to write it."""
+        task = self._running[job_id]
         await asyncio.wait([task])
-        while not await self._concluded(job.id, task) and not self._stopping.is_set():
+        while not await self._concluded(job_id, task) and not self._stopping.is_set():
             await self._pause()
-        del self._running[job.id]
-        return True
+        del self._running[job_id]
+        del queue.served[job_id]
+        self.wake()  # the place is free, and the job may go on in another lane
+        async with self._settled:
+            self._settled.notify_all()
 
     async def _run(self, job_id: int) -> None:
         job = await self._jobs.start(job_id)
         if job is None:  # cancelled since it was chosen
             return
         self._announcer.changed(job_id)
-        await self._show_queue(job.kind)
+        await self._show_queue(job)
         await self._work.run(job)
 
     async def _concluded(self, job_id: int, task: asyncio.Task[None]) -> bool:
@@ -151,11 +215,11 @@ class Dispatcher:
             self._announcer.ended(job_id)
         else:
             self._announcer.changed(job_id)
-        await self._show_queue(job.kind)
+        await self._show_queue(job)
 
-    async def _show_queue(self, kind: JobKind) -> None:
-        """Everyone who waits has a new place."""
-        for job in await self._jobs.queued(kind):
+    async def _show_queue(self, moved: Job) -> None:
+        """Everyone who waits behind a job that moved has a new place."""
+        for job in await self._jobs.queued(moved.kind, moved.lane):
             self._announcer.changed(job.id)
 
     async def _pause(self, seconds: float = _PAUSE_SECONDS) -> None:

@@ -1,9 +1,8 @@
-"""From uploaded photos to a training in the queue."""
+"""From uploaded photos to a draft that the person looks at, and from there to a training in the queue."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,23 +10,28 @@ from pathlib import Path
 from typing import Unpack
 
 from aiosqlite import Connection
+from PIL import Image
 
+from bot.services.access import Access
+from bot.services.estimates import Estimates
+from bot.services.imagining import MEMBER, Asker
 from bot.services.refusal import Notice, Refusal, refuse_when_full
+from bot.services.wish import PHOTOS, Wish, check_wish, spec_of
 from data.database import Database
-from data.errors import CodedError
+from data.disk import sync_folder
+from data.drafts import Crop, Draft, Drafts
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Origin
-from data.models import Model, Models
-from data.settings import GuildSettings, Settings
-from inference.bases import Base, resolve
+from data.settings import Settings
+from inference.bases import Base
+from trainer.faces import searchable
 from trainer.job import write_job
-from trainer.names import check_name, is_common_word
+from trainer.names import is_common_word
 from trainer.photos import PhotoReport, prepare
-from trainer.presets import recipe_for
-from trainer.spec import MAX_PHOTOS, MIN_PHOTOS, Concept, TrainSpec, steps_for
+from trainer.spec import MIN_PHOTOS, TrainSpec
 
-_PHOTOS = "photos"
-_CLASS_NAME = re.compile(r"[A-Za-z]{2,16}( [A-Za-z]{2,16})?")
+MAX_CROPS = 25
+"""Crops of one draft: a menu has no more options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,136 +43,227 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A training that is in the queue."""
+class Prospect:
+    """What a draft would become, started now."""
 
-    job: Job
-    warnings: tuple[Notice, ...]
-    """`common_word`, and the code of each photo that can't be used with its file's `name`."""
+    draft: Draft
+    spec: TrainSpec
+    seconds: float | None
+    """How long it would train, by what trainings took here; None while nothing was measured."""
+    ahead: int
+    """Trainings that run or wait already."""
 
 
 class TrainingService:
-    """Takes photos and puts trainings into the queue, and takes models away again."""
+    """Takes photos, keeps them as drafts and puts trainings into the queue."""
 
     def __init__(
         self,
         db: Database,
         files: FileStore,
         jobs: Jobs,
-        models: Models,
         settings: Settings,
+        access: Access,
+        estimates: Estimates,
         *,
         base: str,
-        max_jobs: int,
         wake: Callable[[], None],
     ) -> None:
         self._db = db
         self._files = files
         self._jobs = jobs
-        self._models = models
         self._settings = settings
+        self._access = access
+        self._estimates = estimates
+        self._drafts = Drafts(db)
         self._base = base
-        self._max_jobs = max_jobs
         self._wake = wake
 
-    async def accept(
+    async def check(
+        self, wish: Wish, *, consent: bool, photos: int, asker: Asker = MEMBER, **origin: Unpack[Origin]
+    ) -> Base:
+        """Everything that can be refused before a photo is fetched.
+
+        Raises Refusal: no_consent, and as `check_wish` and `Access.check` do.
+        """
+        settings = await self._settings.get(origin["guild_id"])
+        await self._check_access(asker, origin)
+        if not consent:
+            raise Refusal("no_consent")
+        return check_wish(wish, settings, self._base, photos=photos, age_restricted=asker.age_restricted)
+
+    async def draft(
         self,
         uploads: Sequence[Upload],
+        wish: Wish,
         *,
-        name: str,
-        class_name: str = "person",
         consent: bool,
-        steps: int | None = None,
+        missed: Sequence[Notice] = (),
+        asker: Asker = MEMBER,
         **origin: Unpack[Origin],
-    ) -> Accepted:
-        """Check everything, keep the usable photos and queue the training; it is safe once this returns.
+    ) -> Draft:
+        """Check and crop the photos and keep them until `start`; it takes the place of an earlier draft.
 
-        Raises Refusal: training_disabled, no_consent, bad_name, bad_class, unknown_base, too_many_jobs,
-        too_many_steps, too_many_photos, too_few_photos, disk_full.
+        `missed` are uploads that could not be fetched. Raises Refusal: too_few_photos, disk_full, and as
+        `check` does.
         """
-        settings = await self.check(
-            origin, name=name, class_name=class_name, consent=consent, photos=len(uploads), steps=steps
-        )
-        base = _resolve(self._base)
+        base = await self.check(wish, consent=consent, photos=len(uploads), asker=asker, **origin)
         files = [(upload.filename, upload.content) for upload in uploads]
-        report = await asyncio.to_thread(prepare, files, base.resolution)
-        rejected = tuple(Notice(one.code, {"name": one.name}) for one in report.rejected)
-        usable = len(report.accepted)
-        if usable < MIN_PHOTOS:
-            raise Refusal("too_few_photos", usable=usable, minimum=MIN_PHOTOS, rejected=rejected)
-        spec = self._spec(base, settings, name, class_name, usable, steps)
-        job = await self._queue(spec, report, origin)
-        known = is_common_word(name, Path(base.source) / "tokenizer")
-        common = (Notice("common_word", {"name": name}),) if known else ()
-        return Accepted(job, common + rejected)
-
-    async def check(
-        self, origin: Origin, *, name: str, class_name: str, consent: bool, photos: int, steps: int | None
-    ) -> GuildSettings:
-        """Everything that can be refused before a photo is fetched. Raises Refusal as `accept` does."""
-        settings = await self._settings.get(origin["guild_id"])
-        _check_wish(settings, name, class_name, consent, photos, steps)
-        await self._check_room(origin["user_id"])
-        return settings
-
-    async def delete_model(self, model_id: int, user_id: int) -> Model:
-        """Remove a person's own model and return what it was. Raises Refusal: no_such_model, not_yours."""
-        model = await self._models.get(model_id)
-        if model is None:
-            raise Refusal("no_such_model")
-        if model.owner_id != user_id:
-            raise Refusal("not_yours")
-        await self._models.delete(model_id)
-        await asyncio.to_thread(self._files.remove, model.path)
-        return model
-
-    async def _check_room(self, user_id: int, tx: Connection | None = None) -> None:
-        if await self._jobs.active(user_id, JobKind.train, tx) >= self._max_jobs:
-            raise Refusal("too_many_jobs", limit=self._max_jobs)
-
-    def _spec(
-        self, base: Base, settings: GuildSettings, name: str, class_name: str, photos: int, steps: int | None
-    ) -> TrainSpec:
-        recipe = recipe_for(base.alias)
-        wanted = steps or settings.default_steps or steps_for(photos, recipe)
-        return TrainSpec(
-            base=base.alias,
-            concepts=(Concept(name=name, class_name=class_name, photos=_PHOTOS),),
-            recipe=recipe.model_copy(update={"steps": min(wanted, settings.max_steps)}),
-            class_pool=str(self._files.class_pool(base.alias)),
-        )
-
-    async def _queue(self, spec: TrainSpec, report: PhotoReport, origin: Origin) -> Job:
+        report = await asyncio.to_thread(prepare, files, base.resolution, wish.class_name)
+        notices = [*missed, *_rejections(report)]
+        if len(report.accepted) + len(report.unclear) < MIN_PHOTOS:
+            raise Refusal(
+                "too_few_photos", usable=len(report.accepted), minimum=MIN_PHOTOS, rejected=tuple(notices)
+            )
+        crops, images = _crops(report)
+        if searchable(wish.class_name):
+            without = [crop.label for crop in crops if not crop.found]
+            if without:
+                notices.append(Notice("no_face", {"photos": ", ".join(without)}))
+        if await asyncio.to_thread(is_common_word, wish.name, Path(base.source) / "tokenizer"):
+            notices.append(Notice("common_word", {"name": wish.name}))
         with refuse_when_full():
-            folder = await asyncio.to_thread(self._write_job, spec, report)
+            folder = await asyncio.to_thread(self._write_draft, images)
             try:
-                job = await self._adopt_job(folder, spec, len(report.accepted), origin)
+                return await self._adopt_draft(folder, wish, crops, notices, origin)
+            except BaseException:
+                await asyncio.to_thread(self._files.remove, folder)
+                raise
+
+    async def of(self, draft_id: int, user_id: int) -> Draft:
+        """A person's own draft. Raises Refusal: draft_gone, not_yours."""
+        draft = await self._drafts.get(draft_id)
+        if draft is None:
+            raise Refusal("draft_gone")
+        if draft.user_id != user_id:
+            raise Refusal("not_yours")
+        return draft
+
+    async def use(self, draft_id: int, user_id: int, places: Sequence[int]) -> Draft:
+        """Use these crops and leave out the others; of one photo's faces the newly chosen one wins.
+
+        Raises Refusal: draft_gone, not_yours.
+        """
+        draft = await self.of(draft_id, user_id)
+        chosen: dict[int, int] = {}
+        for place in sorted(places, key=lambda place: place not in draft.used):
+            if 0 <= place < len(draft.crops):
+                chosen[draft.crops[place].photo] = place
+        return await self._drafts.use(draft, list(chosen.values()))
+
+    async def prospect(self, draft: Draft) -> Prospect:
+        """Steps, time and queue of a draft as it is. Raises Refusal as `check_wish` does."""
+        spec = await self._spec(draft)
+        speed = await self._estimates.seconds_per_step(JobKind.train, spec.base)
+        waiting = [*await self._jobs.running(JobKind.train), *await self._jobs.queued(JobKind.train)]
+        seconds = speed * (spec.recipe.steps or 0) if speed is not None else None
+        return Prospect(draft, spec, seconds, len(waiting))
+
+    async def start(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Job:
+        """Queue a draft's training; it is safe once this returns.
+
+        Raises Refusal: draft_gone, not_yours, too_few_photos, disk_full, and as `check` does.
+        """
+        draft = await self.of(draft_id, user_id)
+        if len(draft.used) < MIN_PHOTOS:
+            raise Refusal("too_few_photos", usable=len(draft.used), minimum=MIN_PHOTOS, rejected=())
+        spec = await self._spec(draft)
+        with refuse_when_full():
+            folder = await asyncio.to_thread(self._write_job, spec, draft)
+            try:
+                job = await self._adopt_job(folder, spec, draft, asker)
             except BaseException:
                 await asyncio.to_thread(self._files.remove, folder)
                 raise
         self._wake()
+        await asyncio.to_thread(self._files.remove, self._files.draft(draft.id))
         return job
 
-    def _write_job(self, spec: TrainSpec, report: PhotoReport) -> Path:
-        """Write the job's folder under a passing name; a failure leaves nothing behind."""
-        folder = self._files.incoming_job()
+    async def discard(self, draft_id: int, user_id: int) -> None:
+        """Forget a draft and its photos. Raises Refusal: draft_gone, not_yours."""
+        draft = await self.of(draft_id, user_id)
+        await self._drafts.delete(draft.id)
+        await asyncio.to_thread(self._files.remove, self._files.draft(draft.id))
+
+    def crop_files(self, draft: Draft) -> list[Path]:
+        """The pictures of a draft's crops, in their order."""
+        return [self._files.draft(draft.id) / f"{place}.png" for place in range(len(draft.crops))]
+
+    async def _spec(self, draft: Draft) -> TrainSpec:
+        """By the guild's settings of now, which may have changed since the draft was made."""
+        settings = await self._settings.get(draft.guild_id)
+        wish = Wish.model_validate_json(draft.wish)
+        base = check_wish(wish, settings, self._base, photos=0, age_restricted=True)
+        pool = str(self._files.class_pool(base.alias))
+        return spec_of(wish, settings, base, len(draft.used), pool)
+
+    async def _check_access(self, asker: Asker, origin: Origin, tx: Connection | None = None) -> None:
+        await self._access.check(
+            "train",
+            user_id=origin["user_id"],
+            guild_id=origin["guild_id"],
+            role_ids=asker.role_ids,
+            manager=asker.manager,
+            tx=tx,
+        )
+
+    def _write_draft(self, images: Sequence[Image.Image]) -> Path:
+        folder = self._files.incoming_draft()
         try:
-            write_job(folder, spec, {_PHOTOS: [photo.image for photo in report.accepted]})
+            for place, image in enumerate(images):
+                image.save(folder / f"{place}.png")
+            sync_folder(folder)
         except BaseException:
             self._files.remove(folder)
             raise
         return folder
 
-    async def _adopt_job(self, folder: Path, spec: TrainSpec, photos: int, origin: Origin) -> Job:
-        """Row and folder appear together; a crash in between leaves a folder without a row: it is swept."""
+    async def _adopt_draft(
+        self, folder: Path, wish: Wish, crops: Sequence[Crop], notices: Sequence[Notice], origin: Origin
+    ) -> Draft:
+        """Row and folder appear together; what an earlier draft leaves is removed after that."""
         async with self._db.transaction() as tx:
-            await self._check_room(origin["user_id"], tx)
+            draft = await self._drafts.create(
+                wish=wish.model_dump_json(),
+                crops=crops,
+                notices=[(notice.code, notice.params) for notice in notices],
+                consent_at=time.time(),
+                tx=tx,
+                **origin,
+            )
+            target = self._files.draft(draft.id)
+            await asyncio.to_thread(self._files.remove, target)
+            await asyncio.to_thread(self._files.adopt, folder, target)
+        return draft
+
+    def _write_job(self, spec: TrainSpec, draft: Draft) -> Path:
+        """Write the job's folder under a passing name; a failure leaves nothing behind."""
+        files = self.crop_files(draft)
+        folder = self._files.incoming_job()
+        try:
+            images = [Image.open(files[place]) for place in draft.used]
+            write_job(folder, spec, {PHOTOS: images})
+        except BaseException:
+            self._files.remove(folder)
+            raise
+        return folder
+
+    async def _adopt_job(self, folder: Path, spec: TrainSpec, draft: Draft, asker: Asker) -> Job:
+        """Row and folder appear together; a crash in between leaves a folder without a row: it is swept."""
+        origin = Origin(
+            user_id=draft.user_id, guild_id=draft.guild_id, channel_id=draft.channel_id, locale=draft.locale
+        )
+        async with self._db.transaction() as tx:
+            # Counted inside the transaction: only one of two clicks at once finds the draft, or a place.
+            await self._check_access(asker, origin, tx)
+            if not await self._drafts.delete(draft.id, tx):
+                raise Refusal("draft_gone")
             job = await self._jobs.create(
                 JobKind.train,
                 payload=spec.model_dump_json(),
                 steps=spec.recipe.steps or 0,
-                photos=photos,
-                consent_at=time.time(),
+                photos=len(draft.used),
+                consent_at=draft.consent_at,
                 tx=tx,
                 **origin,
             )
@@ -179,28 +274,18 @@ class TrainingService:
         return job
 
 
-def _check_wish(
-    settings: GuildSettings, name: str, class_name: str, consent: bool, photos: int, steps: int | None
-) -> None:
-    """Everything that can be refused without looking at a photo."""
-    if not settings.train_enabled:
-        raise Refusal("training_disabled")
-    if not consent:
-        raise Refusal("no_consent")
-    try:
-        check_name(name)
-    except CodedError as error:
-        raise Refusal(error.code) from error
-    if not _CLASS_NAME.fullmatch(class_name):
-        raise Refusal("bad_class")
-    if steps is not None and not 1 <= steps <= settings.max_steps:
-        raise Refusal("too_many_steps", limit=settings.max_steps)
-    if photos > MAX_PHOTOS:
-        raise Refusal("too_many_photos", limit=MAX_PHOTOS)
+def _rejections(report: PhotoReport) -> list[Notice]:
+    crowded = [Notice("several_faces", {"name": photo.name}) for photo in report.unclear]
+    return [*(Notice(one.code, {"name": one.name}) for one in report.rejected), *crowded]
 
 
-def _resolve(name: str) -> Base:
-    try:
-        return resolve(name)
-    except CodedError as error:
-        raise Refusal(error.code, base=name) from error
+def _crops(report: PhotoReport) -> tuple[list[Crop], list[Image.Image]]:
+    """The usable photos, then every face of those where the person has to choose."""
+    crops = [Crop(number, found=photo.face) for number, photo in enumerate(report.accepted, 1)]
+    images = [photo.image for photo in report.accepted]
+    for number, photo in enumerate(report.unclear, len(crops) + 1):
+        for letter, image in zip("abcd", photo.images, strict=False):
+            if len(crops) < MAX_CROPS:
+                crops.append(Crop(number, face=letter, used=False))
+                images.append(image)
+    return crops, images

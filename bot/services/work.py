@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
 from PIL import Image
 
 from bot.gpu.base import Gpu
-from bot.services.imagining import DrawPayload
+from bot.services.draw_payload import DrawPayload
+from bot.services.endpoints import EndpointService
+from bot.services.refusal import Refusal
+from bot.services.wording import ME
 from data.database import Database
-from data.files import FileStore
-from data.jobs import Job, JobKind, Jobs
+from data.files import FileStore, size_of
+from data.jobs import Job, JobKind, Jobs, Lane
 from data.models import Models
 from data.pictures import Pictures
-from inference.requests import DrawDone, DrawFailed, DrawProgress, DrawRequest, Picture
+from inference.requests import (
+    DrawDone,
+    DrawEvent,
+    DrawFailed,
+    DrawProgress,
+    DrawRequest,
+    DrawWaiting,
+    Picture,
+)
 from trainer.events import Done, Failed, PhaseProgress, Progress, Sample, Started, TrainEvent
 from trainer.spec import TrainSpec
 
@@ -58,6 +69,7 @@ class Work:
         pictures: Pictures,
         gpu: Gpu,
         changed: Callable[[int], None],
+        endpoints: EndpointService | None = None,
     ) -> None:
         self._db = db
         self._files = files
@@ -66,6 +78,7 @@ class Work:
         self._pictures = pictures
         self._gpu = gpu
         self._changed = changed
+        self._endpoints = endpoints
 
     async def run(self, job: Job) -> None:
         """The job is done, failed or queued again when this returns. Cancelling it stops the GPU's work."""
@@ -127,6 +140,7 @@ class Work:
         spec = TrainSpec.model_validate_json(job.payload)
         folder = self._files.job(job.id)
         sizes = await asyncio.to_thread(_sizes, [folder / sample.path for sample in samples])
+        size_bytes = await asyncio.to_thread(size_of, folder / done.model)
         async with self._db.transaction() as tx:
             if await self._jobs.finish(job.id, tx=tx) is None:
                 return  # cancelled at the last moment
@@ -139,6 +153,8 @@ class Work:
                 photos=job.photos,
                 steps=done.steps,
                 job_id=job.id,
+                method=done.method,
+                size_bytes=size_bytes,
                 tx=tx,
             )
             await self._jobs.set_model(job.id, model.id, tx)
@@ -160,21 +176,56 @@ class Work:
         if source is None:
             await self._jobs.fail(job.id, "no_such_model", "The model of this drawing was deleted.")
             return
+        init = await self._pictures.get(payload.init) if payload.init is not None else None
+        if payload.init is not None and (init is None or init.deleted_at is not None):
+            await self._jobs.fail(job.id, "picture_gone", "The picture to start from was deleted.")
+            return
         out = self._files.pictures(job.id)
         await asyncio.to_thread(out.mkdir, exist_ok=True)
         # A server that still works on a lost attempt must not mistake this one for it.
-        request = payload.request(f"{job.id}-{job.attempts}", model=source, out=str(out))
-        failed = await self._watch_drawing(job, request)
+        request = payload.request(
+            f"{job.id}-{job.attempts}", source, str(out), init=str(init.path) if init else None
+        )
+        if job.lane is Lane.endpoint and self._endpoints is not None:
+            await self._draw_elsewhere(job, payload, request, self._endpoints)
+            return
+        failed = await self._watch_drawing(job, request.prompt, self._gpu.draw(request))
         if failed is None:
             await self._jobs.finish(job.id)
         else:
             await self.lost_or_failed(job, failed.code, failed.message)
 
-    async def _watch_drawing(self, job: Job, request: DrawRequest) -> DrawFailed | None:
+    async def _draw_elsewhere(
+        self, job: Job, payload: DrawPayload, request: DrawRequest, endpoints: EndpointService
+    ) -> None:
+        """Draw at an endpoint. What came is paid for, so it is kept also when the rest did not come."""
+        try:
+            plan = await endpoints.plan(job, request)
+            failed = await self._watch_drawing(job, plan.request.prompt, endpoints.draw(job, plan))
+        except Refusal as refusal:
+            failed = DrawFailed(id=request.id, code=refusal.code, message="The endpoint can't be used.")
+        if failed is None:
+            await self._jobs.finish(job.id)
+        elif await self._pictures.of_job(job.id):
+            await self._jobs.finish(job.id, lacks=(failed.code, failed.message))
+        elif payload.backend == "auto" and (payload.model_id is not None or not ME.search(request.prompt)):
+            await self._jobs.change_lane(job.id, Lane.gpu)
+        else:
+            await self._jobs.fail(job.id, failed.code, failed.message)
+
+    async def _watch_drawing(
+        self, job: Job, prompt: str, drawing: AsyncGenerator[DrawEvent, None]
+    ) -> DrawFailed | None:
         throttle = Throttle()
-        async with aclosing(self._gpu.draw(request)) as events:
+        async with aclosing(drawing) as events:
             async for event in events:
                 match event:
+                    case DrawWaiting():
+                        if throttle.due(event.reason):
+                            await self._jobs.progress(
+                                job.id, phase=event.reason, step=round(event.seconds), steps=0
+                            )
+                            self._changed(job.id)
                     case DrawProgress():
                         if throttle.due("draw"):
                             await self._jobs.progress(
@@ -186,7 +237,7 @@ class Work:
                             job_id=job.id,
                             idx=event.index,
                             path=Path(event.path),
-                            prompt=request.prompt,
+                            prompt=prompt,
                             seed=event.seed,
                             width=event.width,
                             height=event.height,
@@ -196,7 +247,7 @@ class Work:
                         return event
                     case DrawDone():
                         return None
-        return DrawFailed(id=request.id, code="server_lost", message="The drawing broke off.")
+        return DrawFailed(id=str(job.id), code="server_lost", message="The drawing broke off.")
 
     async def _source(self, payload: DrawPayload) -> str | None:
         """What the engine loads, or None when it is gone."""

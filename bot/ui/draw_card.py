@@ -9,7 +9,7 @@ import discord
 from discord import ui
 
 from bot.locales import t
-from bot.services.imagining import DrawPayload
+from bot.services.draw_payload import DrawPayload
 from bot.ui.buttons import CardButton
 from bot.ui.look import Accent, bar, card, duration, quoted
 from bot.ui.replies import explain
@@ -17,12 +17,15 @@ from data.jobs import Job, JobState
 from data.models import Model
 from data.pictures import Picture
 
+WAITS = ("starting", "busy", "unreachable")
+"""Phases in which nothing is drawn yet, because an endpoint has to be waited for."""
+
 ALT_LIMIT = 256
 """Discord's own limit for the text that describes a picture."""
 
 
-def draw_card(job: Job, *, place: int | None = None) -> ui.LayoutView:
-    """What a drawing job looks like while it has no pictures."""
+def draw_card(job: Job, *, place: int | None = None, previews: Sequence[discord.File] = ()) -> ui.LayoutView:
+    """What a drawing job looks like while it has no pictures, or only what they may become."""
     locale = job.locale
     prompt = f"### {quoted(DrawPayload.of(job).prompt)}"
     cancel = CardButton("cancel", job.id, label=t(locale, "button.cancel"), style=discord.ButtonStyle.danger)
@@ -32,16 +35,23 @@ def draw_card(job: Job, *, place: int | None = None) -> ui.LayoutView:
             return card(Accent.waiting, prompt, waiting, _by(job), ui.ActionRow[Any](cancel))
         case JobState.running | JobState.done:
             facts = [bar(job.step, job.steps), t(locale, "draw.running", step=job.step, steps=job.steps)]
+            if job.phase in WAITS:
+                facts = [t(locale, f"endpoint.{job.phase}", time=duration(locale, job.step))]
             if job.seconds_left is not None:
                 facts.append(t(locale, "train.left", time=duration(locale, job.seconds_left)))
-            return card(Accent.working, prompt, " · ".join(facts), _by(job), ui.ActionRow[Any](cancel))
+            return card(
+                Accent.working,
+                prompt,
+                *_sketch(locale, previews),
+                " · ".join(facts),
+                _by(job),
+                ui.ActionRow[Any](cancel),
+            )
         case JobState.failed:
             reason = explain(locale, job.error_code or "internal", {"reference": job.id}, job.error)
-            return card(Accent.failed, prompt, reason, _by(job), ui.ActionRow[Any](_again(job)))
+            return card(Accent.failed, prompt, reason, _by(job), _once_more(job))
         case JobState.cancelled:
-            return card(
-                Accent.waiting, prompt, t(locale, "draw.cancelled"), _by(job), ui.ActionRow[Any](_again(job))
-            )
+            return card(Accent.waiting, prompt, t(locale, "draw.cancelled"), _by(job), _once_more(job))
 
 
 def result_card(
@@ -53,24 +63,100 @@ def result_card(
     for number, (picture, file) in enumerate(zip(pictures, files, strict=True), 1):
         alt = t(locale, "draw.alt", n=number, prompt=picture.prompt)
         gallery.add_item(media=file, description=alt[:ALT_LIMIT])
-    settings = t(
-        locale,
-        "draw.settings",
-        model=quoted(model.name if model else asked.base, 60),
-        seed=pictures[0].seed,
-        steps=asked.steps,
-        guidance=f"{asked.guidance:g}",
-    )
+    facts = settings_line(locale, asked, pictures[0], model)
     if asked.negative:
-        settings += " · " + t(locale, "draw.without", negative=quoted(asked.negative, 200))
-    trash = CardButton("delete", job.id, label=t(locale, "button.delete"), emoji="🗑️")
+        facts += " · " + t(locale, "draw.without", negative=quoted(asked.negative, 200))
+    if job.error_code:
+        facts += f"\n{t(locale, 'endpoint.lacking')} {explain(locale, job.error_code, {}, job.error)}"
     return card(
         Accent.done,
         f"### {quoted(asked.prompt)}",
         gallery,
-        f"-# {settings}\n{_by(job)}",
-        ui.ActionRow[Any](_again(job), trash),
+        f"-# {facts}\n{_by(job)}",
+        *_rows(job, pictures),
     )
+
+
+def settings_line(locale: str, asked: DrawPayload, picture: Picture, model: Model | None) -> str:
+    """What made a picture, on one line."""
+    return t(
+        locale,
+        "draw.settings",
+        model=quoted(model.title if model else asked.base, 60),
+        seed=picture.seed,
+        steps=asked.steps,
+        guidance=f"{asked.guidance:g}",
+        width=picture.width,
+        height=picture.height,
+    )
+
+
+def details_card(
+    locale: str, job: Job, asked: DrawPayload, pictures: Sequence[Picture], model: Model | None
+) -> ui.LayoutView:
+    """Everything that is known about a drawing."""
+    facts = [
+        ("prompt", quoted(asked.prompt, 1000)),
+        ("negative", quoted(asked.negative, 1000)),
+        ("style", quoted(asked.style or "")),
+        ("model", quoted(model.title if model else asked.base, 100)),
+        ("seeds", ", ".join(f"`{picture.seed}`" for picture in pictures)),
+        ("size", _size(locale, asked, pictures)),
+        ("steps", str(asked.steps)),
+        ("guidance", f"{asked.guidance:g}"),
+        ("strength", f"{asked.strength:g}" if asked.init is not None else ""),
+        ("parent", f"{asked.parent}" if asked.parent is not None else ""),
+        ("backend", t(locale, f"backend.{asked.backend}")),
+    ]
+    if job.started_at is not None and job.finished_at is not None:
+        facts.append(("took", duration(locale, job.finished_at - job.started_at)))
+    lines = [f"**{t(locale, f'details.{name}')}** {value}" for name, value in facts if value]
+    return card(Accent.done, f"## {t(locale, 'details.title', id=job.id)}", "\n".join(lines))
+
+
+def choose_card(locale: str, job_id: int, pictures: Sequence[Picture]) -> ui.LayoutView:
+    """Asks which picture of several to share."""
+    buttons = [
+        CardButton("share", job_id, picture.idx + 1, label=t(locale, "button.share_one", n=picture.idx + 1))
+        for picture in pictures
+    ]
+    return card(Accent.waiting, t(locale, "gallery.which"), ui.ActionRow[Any](*buttons))
+
+
+def _rows(job: Job, pictures: Sequence[Picture]) -> list[ui.ActionRow[Any]]:
+    """The buttons of a result: what draws more, what changes one picture, and what becomes of all."""
+    locale = job.locale
+    new_seed = CardButton("newseed", job.id, label=t(locale, "button.new_seed"), emoji="🎲")
+    details = CardButton("details", job.id, label=t(locale, "button.details"), emoji="🔍")
+    vary = [
+        CardButton("vary", job.id, one.idx, label=t(locale, "button.vary", n=one.idx + 1)) for one in pictures
+    ]
+    upscale = [
+        CardButton("upscale", job.id, one.idx, label=t(locale, "button.upscale", n=one.idx + 1))
+        for one in pictures
+    ]
+    share = CardButton("share", job.id, label=t(locale, "button.share"), emoji="📣")
+    trash = CardButton("delete", job.id, label=t(locale, "button.delete"), emoji="🗑️")
+    report = CardButton("report", job.id, label=t(locale, "button.report"), emoji="🚩")
+    return [
+        ui.ActionRow[Any](_again(job), new_seed, _edit(job), details),
+        ui.ActionRow[Any](*vary),
+        ui.ActionRow[Any](*upscale),
+        ui.ActionRow[Any](share, trash, report),
+    ]
+
+
+def _sketch(locale: str, previews: Sequence[discord.File]) -> list[ui.MediaGallery[Any]]:
+    if not previews:
+        return []
+    gallery = ui.MediaGallery[Any]()
+    for file in previews:
+        gallery.add_item(media=file, description=t(locale, "draw.preview"))
+    return [gallery]
+
+
+def _once_more(job: Job) -> ui.ActionRow[Any]:
+    return ui.ActionRow[Any](_again(job), _edit(job))
 
 
 def _again(job: Job) -> CardButton:
@@ -79,5 +165,16 @@ def _again(job: Job) -> CardButton:
     )
 
 
+def _edit(job: Job) -> CardButton:
+    return CardButton("edit", job.id, label=t(job.locale, "button.edit"), emoji="✏️")
+
+
 def _by(job: Job) -> str:
     return f"-# {t(job.locale, 'draw.by', user=f'<@{job.user_id}>')}"
+
+
+def _size(locale: str, asked: DrawPayload, pictures: Sequence[Picture]) -> str:
+    form = t(locale, f"size.{asked.size}")
+    if not pictures:
+        return form
+    return t(locale, "details.pixels", form=form, width=pictures[0].width, height=pictures[0].height)

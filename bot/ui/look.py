@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import Any
 
@@ -11,6 +12,9 @@ from discord import ui
 from bot.locales import t
 
 BAR_CELLS = 20
+
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the direction of whatever follows them; right-to-left letters need none of them."""
 
 
 class Accent(IntEnum):
@@ -54,9 +58,16 @@ def duration(locale: str, seconds: float) -> str:
     return t(locale, "time.hours", n=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def bytes_of(size: int) -> str:
+    """A size on disk the way a person says it."""
+    if size < 2**20:
+        return f"{size / 2**10:.0f} KiB"
+    return f"{size / 2**20:.1f} MiB" if size < 2**30 else f"{size / 2**30:.2f} GiB"
+
+
 def quoted(text: str, limit: int = 600) -> str:
     """A person's own words, on one line, unable to format, link or mention anything."""
-    line = " ".join(text.split())
+    line = " ".join(_TURNING.sub("", text).split())
     if len(line) > limit:
         line = line[: limit - 1] + "…"
     return discord.utils.escape_mentions(discord.utils.escape_markdown(line, ignore_links=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import discord
@@ -21,6 +21,20 @@ def files_of(paths: Sequence[Path]) -> list[discord.File]:
     ]
 
 
+def thumbnail(path: Path, name: str) -> discord.File | None:
+    """A small copy to upload as `name`.jpg; None when the picture is gone. Blocking."""
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGB")
+    except OSError:
+        return None
+    small.thumbnail((SMALL, SMALL))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    buffer.seek(0)
+    return discord.File(buffer, filename=f"{name}.jpg")
+
+
 def _shown(path: Path) -> bytes:
     """The file as it is, or a small picture enlarged, with its `parameters` text kept."""
     with Image.open(path) as picture:
@@ -35,3 +49,9 @@ def _shown(path: Path) -> bytes:
     buffer = io.BytesIO()
     enlarged.save(buffer, "PNG", pnginfo=texts)
     return buffer.getvalue()
+
+
+def thumbnails_of(paths: Mapping[str, Path]) -> dict[str, discord.File]:
+    """Small copies of pictures by name; what is gone is left out. Blocking."""
+    small = {name: thumbnail(path, name) for name, path in paths.items()}
+    return {name: file for name, file in small.items() if file is not None}

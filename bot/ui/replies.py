@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +38,27 @@ async def answer(interaction: discord.Interaction[Any], text: str, accent: Accen
     await show(interaction, note(text, accent))
 
 
-async def show(interaction: discord.Interaction[Any], view: ui.LayoutView) -> None:
+async def show(
+    interaction: discord.Interaction[Any], view: ui.LayoutView, files: Sequence[discord.File] = ()
+) -> None:
     """Show a card to this person alone: as the answer, in place of "thinking…", or after the answer."""
     response = interaction.response
     if not response.is_done():
-        await response.send_message(view=view, ephemeral=True)
+        await response.send_message(view=view, files=files, ephemeral=True)
     elif response.type is discord.InteractionResponseType.deferred_channel_message:
-        await interaction.edit_original_response(view=view)
+        await interaction.edit_original_response(view=view, attachments=files)
     else:
-        await interaction.followup.send(view=view, ephemeral=True)
+        await interaction.followup.send(view=view, files=files, ephemeral=True)
+
+
+async def replace(
+    interaction: discord.Interaction[Any], view: ui.LayoutView, files: Sequence[discord.File] = ()
+) -> None:
+    """Put a card in the place of the one whose button was pressed."""
+    if interaction.response.is_done():
+        await interaction.edit_original_response(view=view, attachments=files)
+    else:
+        await interaction.response.edit_message(view=view, attachments=files)
 
 
 async def report(interaction: discord.Interaction[LikenessBot], error: BaseException) -> None:
@@ -54,8 +66,8 @@ async def report(interaction: discord.Interaction[LikenessBot], error: BaseExcep
 
     The order matters, first match wins: 1. our own refusals; 2. what Discord's command checks
     refuse; 3. commands that this version no longer knows; 4. interactions that are over, where
-    nobody listens; 5. permissions that Discord denies the bot; 6. everything else, a defect of
-    ours, with a reference that joins the person's message to the log.
+    nobody listens; 5. permissions that Discord denies the bot; 6. Discord's own troubles;
+    7. everything else, a defect of ours, with a reference that joins the person's message to the log.
     """
     if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
         error = error.__cause__ or error
@@ -81,9 +93,11 @@ def explain(locale: str, code: str, params: Mapping[str, object], message: str |
 
 
 def _spoken(locale: str, value: object) -> object:
-    """A parameter as it stands in a sentence: a person's words made harmless, notices as a list."""
+    """A parameter as it stands in a sentence: a person's words made harmless, role ids, notices as a list."""
     if isinstance(value, str):
         return quoted(value, 60)
+    if isinstance(value, list):
+        return ", ".join(f"<@&{role}>" for role in value)
     if isinstance(value, tuple):
         notices = [item for item in value if isinstance(item, Notice)]
         return "".join(f"\n- {explain(locale, notice.code, notice.params)}" for notice in notices)
@@ -105,6 +119,9 @@ def _sentence(locale: str, error: BaseException) -> str | None:
     if isinstance(error, discord.Forbidden):
         log.warning("Discord denied: %s", error)
         return t(locale, "error.bot_permissions")
+    if isinstance(error, discord.HTTPException) and (error.status == 429 or error.status >= 500):
+        log.warning("Discord is in trouble: %s", error)
+        return t(locale, "error.discord_busy")
     reference = secrets.token_hex(4)
     log.error("unexpected error, reference %s", reference, exc_info=error)
     return t(locale, "error.internal", reference=reference)

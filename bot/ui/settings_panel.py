@@ -1,152 +1,201 @@
-"""The admins' panel. Like every card's, its controls work however old the panel is."""
+"""The admins' panel: one card, whose menu at the top switches between its sections."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Self, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import discord
 from discord import ui
 
 from bot.locales import LANGUAGES, t
-from bot.services.refusal import Refusal
 from bot.ui.buttons import CardButton
-from bot.ui.look import Accent, card, rule
-from bot.ui.replies import language_of, report
-from data.settings import GuildSettings, Language
+from bot.ui.look import Accent, card, quoted, rule
+from bot.ui.selects import CardChannelSelect, CardRoleSelect, CardSelect
+from bot.ui.settings_forms import FORMS
+from data.settings import GuildSettings, RoleQuota
+from inference.bases import BASES
 
-if TYPE_CHECKING:
-    from bot.client import LikenessBot
+SECTIONS = ("channels", "people", "quotas", "training", "drawing", "safety", "general")
 
-FORM_SECONDS = 900.0
+SWITCHES = ("train_enabled", "digest")
+"""Settings that are on or off, by the index that a button's id says."""
 
-STEPS_LIMIT = 20_000
-"""The most that a recipe allows."""
+CHANNELS = ("samples", "gallery", "modlog")
+ROLES = ("train", "imagine", "share")
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "language": ("auto", *LANGUAGES),
+    "default_size": ("square", "portrait", "landscape"),
+    "safety": ("strict", "standard", "off"),
+    "bases": tuple(BASES),
+    "backends": ("auto", "local", "endpoint"),
+}
+"""Settings that are chosen from a menu; of `bases` and `backends`, several."""
+
+SECTION_OF = {
+    **dict.fromkeys(("default_size", "backends"), "drawing"),
+    "bases": "training",
+    "safety": "safety",
+    "language": "general",
+    "train_enabled": "people",
+    "digest": "general",
+}
+
+Items = list[ui.Item[Any] | str]
 
 
-class LanguageSelect(ui.DynamicItem[ui.Select[Any]], template="setting:language"):
-    """Whose language the bot speaks."""
+def settings_panel(
+    locale: str, settings: GuildSettings, section: str, guild: discord.Guild | None = None
+) -> ui.LayoutView:
+    """One section of a guild's settings, as they are now."""
+    options = [
+        discord.SelectOption(label=t(locale, f"panel.{name}"), value=name, default=name == section)
+        for name in SECTIONS
+    ]
+    head: Items = [
+        f"## {t(locale, 'settings.title')}",
+        ui.ActionRow[Any](CardSelect("section", options)),
+        rule(),
+    ]
+    build = {
+        "channels": _channels,
+        "people": _people,
+        "quotas": _quotas,
+        "training": _training,
+        "drawing": _drawing,
+        "safety": _safety,
+        "general": _general,
+    }[section]
+    return card(Accent.working, *head, *build(locale, settings, guild))
 
-    def __init__(self, locale: str, current: str) -> None:
-        names = {"auto": t(locale, "settings.language_auto"), **LANGUAGES}
-        options = [
-            discord.SelectOption(label=names[code], value=code, default=code == current)
-            for code in get_args(Language)
-        ]
-        super().__init__(ui.Select(custom_id="setting:language", options=options))
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls("en", "auto")
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await _guarded(interaction, language=self.item.values[0])
+def _channels(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    items: Items = []
+    for name in CHANNELS:
+        current: int | None = getattr(settings, f"{name}_channel_id")
+        if guild is not None and current is not None and guild.get_channel(current) is None:
+            current = None  # deleted since; Discord would refuse the whole card
+        items.append(_headed(locale, name))
+        items.append(ui.ActionRow[Any](CardChannelSelect(name, current, t(locale, f"setting.{name}_none"))))
+    return items
 
 
-class SamplesSelect(ui.DynamicItem[ui.ChannelSelect[Any]], template="setting:samples"):
-    """Where samples are shown; nothing chosen finds or creates `#prompts`."""
-
-    def __init__(self, locale: str, current: int | None) -> None:
-        kind = discord.SelectDefaultValueType.channel
-        super().__init__(
-            ui.ChannelSelect(
-                custom_id="setting:samples",
-                channel_types=[discord.ChannelType.text],
-                placeholder=t(locale, "settings.samples_auto"),
-                min_values=0,
-                default_values=[discord.SelectDefaultValue(id=current, type=kind)] if current else [],
-            )
+def _people(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    items: Items = [_switch(locale, settings, "train_enabled")]
+    for name in ROLES:
+        current = _living(getattr(settings, f"{name}_roles"), guild)
+        items.append(_headed(locale, f"{name}_roles"))
+        items.append(
+            ui.ActionRow[Any](CardRoleSelect(f"{name}_roles", current, t(locale, "setting.everybody")))
         )
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls("en", None)
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        chosen = self.item.values
-        await _guarded(interaction, samples_channel_id=chosen[0].id if chosen else None)
+    return items
 
 
-class StepsForm(ui.Modal):
-    """Asks for the most steps that a training may take."""
-
-    def __init__(self, locale: str, current: int) -> None:
-        super().__init__(title=t(locale, "settings.steps"), timeout=FORM_SECONDS)
-        self.steps = ui.TextInput[Any](custom_id="steps", default=str(current), max_length=5)
-        self.add_item(
-            ui.Label(
-                text=t(locale, "settings.steps"),
-                description=t(locale, "settings.steps_help"),
-                component=self.steps,
-            )
-        )
-
-    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
-        await change(interaction, max_steps=_steps(self.steps.value))
-
-    async def on_error(  # type: ignore[override]  # discord.ui.Modal itself drops the base's third argument
-        self, interaction: discord.Interaction[Any], error: Exception
-    ) -> None:
-        await report(interaction, error)
+def _quotas(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    everybody = RoleQuota(settings.daily_trainings, settings.daily_pictures)
+    lines = [f"<@&{role}> · {_quota(locale, quota)}" for role, quota in settings.role_quotas.items()]
+    said = "\n".join(lines[:20]) or t(locale, "setting.no_role_quotas")
+    return [
+        _form(locale, "quotas", _quota(locale, everybody)),
+        f"**{t(locale, 'setting.role_quotas')}**\n-# {t(locale, 'setting.role_quotas_help')}\n{said}",
+        ui.ActionRow[Any](CardRoleSelect("quota", (), t(locale, "setting.choose_role"), most=1)),
+    ]
 
 
-def settings_panel(locale: str, settings: GuildSettings) -> ui.LayoutView:
-    """The settings of a guild, as they are now."""
-    on = settings.train_enabled
-    state = t(locale, "settings.training_on" if on else "settings.training_off")
-    toggle = CardButton(
-        "training",
+def _training(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    steps = t(
+        locale,
+        "setting.training_now",
+        most=settings.max_steps,
+        default=settings.default_steps or t(locale, "setting.by_photos"),
+    )
+    titles = {alias: base.title for alias, base in BASES.items()}
+    return [
+        _form(locale, "training", steps),
+        *_menu(locale, "bases", titles, settings.bases, least=0, most=len(BASES)),
+    ]
+
+
+def _drawing(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    now = t(
+        locale,
+        "setting.drawing_now",
+        steps=settings.default_draw_steps,
+        most=settings.max_draw_steps,
+        count=settings.max_count,
+        guidance=f"{settings.default_guidance:g}",
+    )
+    sizes = {size: t(locale, f"shape.{size}") for size in OPTIONS["default_size"]}
+    backends = {backend: t(locale, f"backend.{backend}") for backend in OPTIONS["backends"]}
+    return [
+        _form(locale, "drawing", now),
+        *_menu(locale, "default_size", sizes, (settings.default_size,)),
+        *_menu(locale, "backends", backends, settings.backends, most=len(backends)),
+    ]
+
+
+def _safety(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    levels = {level: t(locale, f"safety.{level}") for level in OPTIONS["safety"]}
+    words = quoted(", ".join(settings.words), 300) or t(locale, "setting.no_words")
+    days = t(locale, "setting.photo_days_now", n=settings.photo_days)
+    return [
+        *_menu(locale, "safety", levels, (settings.safety,)),
+        _form(locale, "words", words),
+        _form(locale, "photos", days),
+    ]
+
+
+def _general(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:
+    languages = {"auto": t(locale, "settings.language_auto"), **LANGUAGES}
+    return [
+        *_menu(locale, "language", languages, (settings.language,)),
+        _switch(locale, settings, "digest"),
+    ]
+
+
+def _headed(locale: str, name: str) -> str:
+    return f"**{t(locale, f'setting.{name}')}**\n-# {t(locale, f'setting.{name}_help')}"
+
+
+def _menu(
+    locale: str, name: str, labels: Mapping[str, str], chosen: Iterable[str], *, least: int = 1, most: int = 1
+) -> Items:
+    chosen = tuple(chosen)
+    options = [
+        discord.SelectOption(label=label, value=value, default=value in chosen)
+        for value, label in labels.items()
+    ]
+    return [_headed(locale, name), ui.ActionRow[Any](CardSelect(name, options, least=least, most=most))]
+
+
+def _form(locale: str, name: str, now: str) -> ui.Item[Any]:
+    button = CardButton("setting", FORMS.index(name), label=t(locale, "button.change"))
+    return ui.Section(ui.TextDisplay[Any](f"**{t(locale, f'setting.{name}')}**\n{now}"), accessory=button)
+
+
+def _switch(locale: str, settings: GuildSettings, name: str) -> ui.Item[Any]:
+    on: bool = getattr(settings, name)
+    state = t(locale, f"setting.{name}_on" if on else f"setting.{name}_off")
+    button = CardButton(
+        "switch",
+        SWITCHES.index(name),
         int(not on),
         label=t(locale, "button.switch_off" if on else "button.switch_on"),
         style=discord.ButtonStyle.secondary if on else discord.ButtonStyle.success,
     )
-    steps = CardButton("maxsteps", 0, label=t(locale, "button.change"))
-    return card(
-        Accent.working,
-        f"## {t(locale, 'settings.title')}",
-        ui.Section(ui.TextDisplay[Any](f"**{t(locale, 'settings.training')}**\n{state}"), accessory=toggle),
-        ui.Section(
-            ui.TextDisplay[Any](f"**{t(locale, 'settings.steps')}**\n{settings.max_steps}"), accessory=steps
-        ),
-        rule(),
-        f"**{t(locale, 'settings.samples')}**",
-        ui.ActionRow[Any](SamplesSelect(locale, settings.samples_channel_id)),
-        f"**{t(locale, 'settings.language')}**",
-        ui.ActionRow[Any](LanguageSelect(locale, settings.language)),
-    )
+    return ui.Section(ui.TextDisplay[Any](f"**{t(locale, f'setting.{name}')}**\n{state}"), accessory=button)
 
 
-def admin_of(interaction: discord.Interaction[LikenessBot]) -> int:
-    """The guild that this person manages, and nobody else may change. Raises Refusal.
-
-    Discord's own permission setting only hides the command, so this is asked at every touch.
-    """
-    if interaction.guild_id is None:
-        raise Refusal("guild_only")
-    if not interaction.permissions.manage_guild:
-        raise Refusal("not_admin")
-    return interaction.guild_id
+def _quota(locale: str, quota: RoleQuota) -> str:
+    unlimited = t(locale, "setting.unlimited")
+    trainings, pictures, concurrent = (unlimited if value is None else value for value in quota)
+    said = t(locale, "setting.quota_now", trainings=trainings, pictures=pictures)
+    if quota.concurrent is None:
+        return said
+    return said + " · " + t(locale, "setting.concurrent_now", n=concurrent)
 
 
-async def change(interaction: discord.Interaction[LikenessBot], **changes: object) -> None:
-    """Write settings and show the panel as it is now. Raises Refusal."""
-    settings = await interaction.client.app.settings.update(admin_of(interaction), **changes)
-    await interaction.response.edit_message(view=settings_panel(await language_of(interaction), settings))
-
-
-async def _guarded(interaction: discord.Interaction[LikenessBot], **changes: object) -> None:
-    """`change`, for dynamic items, whose errors discord.py would only log."""
-    try:
-        await change(interaction, **changes)
-    except Exception as error:
-        await report(interaction, error)
-
-
-def _steps(typed: str) -> int:
-    if not typed.strip().isdecimal() or not 1 <= int(typed) <= STEPS_LIMIT:
-        raise Refusal("bad_range", field="max_steps", low=1, high=STEPS_LIMIT)
-    return int(typed)
+def _living(roles: Iterable[int], guild: discord.Guild | None) -> list[int]:
+    """Those roles that still exist; Discord would refuse a card that names another."""
+    return [role for role in roles if guild is None or guild.get_role(role) is not None][:25]

@@ -48,8 +48,11 @@ def train_card(job: Job, *, place: int | None = None, samples_channel: int | Non
             )
 
 
-def samples_card(job: Job, files: Sequence[discord.File]) -> ui.LayoutView:
-    """The finished model's first pictures, for the samples channel."""
+def samples_card(job: Job, files: Sequence[discord.File | str], votes: ui.ActionRow[Any]) -> ui.LayoutView:
+    """The finished model's first pictures, for the samples channel.
+
+    `files` may be `attachment://name`, for pictures that the message has already.
+    """
     concept = concept_of(job)
     gallery = ui.MediaGallery[Any]()
     for number, file in enumerate(files, 1):
@@ -61,6 +64,7 @@ def samples_card(job: Job, files: Sequence[discord.File]) -> ui.LayoutView:
         + t(job.locale, "samples.by", user=f"<@{job.user_id}>", prompt=concept.instance_prompt),
         gallery,
         f"-# {t(job.locale, 'samples.hint')}",
+        votes,
     )
 
 

@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot.locales import t
+from bot.services.wish import Wish
 from bot.ui.replies import report
 from trainer.spec import MAX_PHOTOS
 
@@ -30,37 +31,30 @@ OPEN_SECONDS = 900.0
 class Submission:
     """What a person handed in, from the form or from the command's options."""
 
-    name: str
-    class_name: str
+    wish: Wish
     photos: Sequence[discord.Attachment]
     consent: bool
-    steps: int | None = None
 
 
 Submitted = Callable[["discord.Interaction[LikenessBot]", Submission], Awaitable[None]]
 
 
 class TrainForm(ui.Modal):
-    """Five fields, the most that Discord allows in one form."""
+    """Five fields, the most that Discord allows in one form; photos that were `given` need no upload."""
 
     def __init__(
-        self,
-        locale: str,
-        submitted: Submitted,
-        *,
-        name: str = "",
-        class_name: str = "",
-        steps: int | None = None,
+        self, locale: str, submitted: Submitted, wish: Wish, given: Sequence[discord.Attachment] = ()
     ) -> None:
         super().__init__(title=t(locale, "form.title"), timeout=OPEN_SECONDS)
         self._submitted = submitted
-        self._steps = steps
-        chosen = class_name or CLASSES[0]
+        self._wish = wish
+        self._given = given
+        chosen = wish.class_name or CLASSES[0]
         offered = CLASSES if chosen in CLASSES else (chosen, *CLASSES)
         self.name = ui.TextInput[Any](
             custom_id="name",
             placeholder=t(locale, "form.name_placeholder"),
-            default=name[:16] or None,
+            default=wish.name[:16] or None,
             min_length=2,
             max_length=16,
         )
@@ -76,13 +70,17 @@ class TrainForm(ui.Modal):
             custom_id="more_photos", required=False, min_values=0, max_values=MAX_PHOTOS - FILES_PER_FIELD
         )
         self.consent = ui.Checkbox[Any](custom_id="consent")
-        for field, item in (
+        fields: list[tuple[str, ui.Item[Any]]] = [
             ("name", self.name),
             ("class", self.class_name),
             ("photos", self.photos),
             ("more_photos", self.more_photos),
             ("consent", self.consent),
-        ):
+        ]
+        if given:
+            del fields[2]
+            self.add_item(ui.TextDisplay[Any](t(locale, "form_given.photos", count=len(given))))
+        for field, item in fields:
             label, description = t(locale, f"form.{field}"), t(locale, f"form.{field}_help")
             self.add_item(ui.Label(text=label, description=description, component=item))
 
@@ -90,11 +88,11 @@ class TrainForm(ui.Modal):
         await self._submitted(
             interaction,
             Submission(
-                name=self.name.value,
-                class_name=self.class_name.values[0],
-                photos=[*self.photos.values, *self.more_photos.values],
-                consent=self.consent.value,
-                steps=self._steps,
+                self._wish.model_copy(
+                    update={"name": self.name.value.strip(), "class_name": self.class_name.values[0]}
+                ),
+                [*self._given, *([] if self._given else self.photos.values), *self.more_photos.values],
+                self.consent.value,
             ),
         )
 

@@ -1,0 +1,202 @@
+"""`/endpoint`: pictures drawn by one's own Hugging Face endpoint, or by the server's."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.locales import t
+from bot.services.refusal import Refusal
+from bot.translator import text
+from bot.ui.buttons import on_press
+from bot.ui.endpoint_cards import (
+    ConnectForm,
+    connected_text,
+    cost_text,
+    offer_card,
+    status_card,
+    test_card,
+    title_of,
+)
+from bot.ui.forms import asking
+from bot.ui.look import Accent
+from bot.ui.replies import answer, language_of, show
+from data.secrets import Scope
+
+if TYPE_CHECKING:
+    from bot.client import LikenessBot
+
+MAX_WAIT_MINUTES = 120
+MAX_DAILY = 100_000
+
+
+class Endpoint(commands.Cog):
+    """The commands; `server` means the one that everybody here may use, for its admins to set."""
+
+    endpoint = app_commands.Group(
+        name="endpoint", description=text("command.endpoint.description"), guild_only=True
+    )
+
+    @endpoint.command(name="connect", description=text("command.endpoint_connect.description"))
+    @app_commands.describe(
+        server=text("option.server.description"),
+        daily_pictures=text("option.daily_pictures.description"),
+        wait_minutes=text("option.wait_minutes.description"),
+    )
+    async def connect(
+        self,
+        interaction: discord.Interaction[LikenessBot],
+        server: bool = False,
+        daily_pictures: app_commands.Range[int, 1, MAX_DAILY] | None = None,
+        wait_minutes: app_commands.Range[int, 1, MAX_WAIT_MINUTES] | None = None,
+    ) -> None:
+        scope, scope_id = _scope(interaction, server)
+        locale = await language_of(interaction)
+        form = ConnectForm(locale)
+
+        async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
+            _scope(sent, server)
+            await sent.response.defer(ephemeral=True, thinking=True)
+            endpoint, awake = await sent.client.app.endpoint_accounts.connect(
+                scope,
+                scope_id,
+                form.token,
+                form.where,
+                trigger=form.trigger,
+                daily_pictures=daily_pictures,
+                wait_seconds=wait_minutes * 60 if wait_minutes else None,
+            )
+            await answer(sent, connected_text(locale, endpoint, awake), Accent.done)
+
+        await interaction.response.send_modal(asking(form, submitted))
+
+    @endpoint.command(name="status", description=text("command.endpoint_status.description"))
+    @app_commands.describe(server=text("option.server.description"))
+    async def status(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        status = await interaction.client.app.endpoint_accounts.status(scope, scope_id)
+        await show(interaction, status_card(await language_of(interaction), status))
+
+    @endpoint.command(name="test", description=text("command.endpoint_test.description"))
+    @app_commands.describe(server=text("option.server.description"))
+    async def test(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        content, seconds = await interaction.client.app.endpoint_accounts.test(scope, scope_id)
+        file = discord.File(io.BytesIO(content), "test.png")
+        await show(interaction, test_card(await language_of(interaction), file, seconds), [file])
+
+    @endpoint.command(name="disconnect", description=text("command.endpoint_disconnect.description"))
+    @app_commands.describe(server=text("option.server.description"))
+    async def disconnect(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        endpoint = await interaction.client.app.endpoint_accounts.disconnect(scope, scope_id)
+        locale = await language_of(interaction)
+        said = t(locale, "endpoint.disconnected", title=title_of(endpoint))
+        if endpoint.name is not None:
+            said += "\n" + t(locale, "endpoint.still_there")
+        await answer(interaction, said, Accent.done)
+
+    @endpoint.command(name="deploy", description=text("command.endpoint_deploy.description"))
+    @app_commands.describe(
+        repository=text("option.repository.description"),
+        hardware=text("option.hardware.description"),
+        trigger=text("option.trigger.description"),
+        server=text("option.server.description"),
+    )
+    async def deploy(
+        self,
+        interaction: discord.Interaction[LikenessBot],
+        repository: str,
+        hardware: str,
+        trigger: app_commands.Range[str, 0, 60] = "",
+        server: bool = False,
+    ) -> None:
+        """Show what a deployment costs. Nothing is deployed before the button says yes."""
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        number, offer = await interaction.client.app.endpoint_deploys.offer(
+            scope, scope_id, repository.strip(), hardware, trigger=trigger
+        )
+        await show(interaction, offer_card(await language_of(interaction), number, offer))
+
+    @deploy.autocomplete("hardware")
+    async def offer_hardware(
+        self, interaction: discord.Interaction[LikenessBot], current: str
+    ) -> list[app_commands.Choice[str]]:
+        try:
+            scope, scope_id = _scope(interaction, bool(getattr(interaction.namespace, "server", False)))
+            async with asyncio.timeout(2):  # Discord waits 3 s; the next key finds what was fetched
+                found = await interaction.client.app.endpoint_deploys.hardware(scope, scope_id)
+        except (Refusal, TimeoutError):
+            return []
+        labels = {
+            one.id: f"{one.instance_type} {one.instance_size} · {one.vendor} {one.region}"
+            f" · ${one.price_per_hour:.2f}/h"
+            for one in found
+        }
+        return [
+            app_commands.Choice(name=label[:100], value=value)
+            for value, label in labels.items()
+            if current.casefold() in label.casefold() and len(value) <= 100
+        ][:25]
+
+    @endpoint.command(name="pause", description=text("command.endpoint_pause.description"))
+    @app_commands.describe(server=text("option.server.description"))
+    async def pause(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        endpoint = await interaction.client.app.endpoint_deploys.pause(scope, scope_id)
+        said = t(await language_of(interaction), "endpoint.paused", title=title_of(endpoint))
+        await answer(interaction, said, Accent.done)
+
+    @endpoint.command(name="resume", description=text("command.endpoint_resume.description"))
+    @app_commands.describe(server=text("option.server.description"))
+    async def resume(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        endpoint = await interaction.client.app.endpoint_deploys.resume(scope, scope_id)
+        said = t(await language_of(interaction), "endpoint.resumed", title=title_of(endpoint))
+        await answer(interaction, said, Accent.done)
+
+    @endpoint.command(name="delete", description=text("command.endpoint_delete.description"))
+    @app_commands.describe(server=text("option.server.description"))
+    async def delete(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
+        scope, scope_id = _scope(interaction, server)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        endpoint, seconds = await interaction.client.app.endpoint_deploys.delete(scope, scope_id)
+        locale = await language_of(interaction)
+        said = t(locale, "endpoint.deleted", title=title_of(endpoint))
+        await answer(interaction, f"{said}\n{cost_text(locale, endpoint, seconds)}", Accent.done)
+
+
+@on_press("deploy")
+async def deploy(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
+    """The explicit yes: only whom the offer was made to, and for a server only who manages it, may say it."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    allowed: dict[Scope, int] = {"user": interaction.user.id}
+    if interaction.guild_id is not None and interaction.permissions.manage_guild:
+        allowed["guild"] = interaction.guild_id
+    endpoint = await interaction.client.app.endpoint_deploys.accept(number, allowed)
+    said = t(await language_of(interaction), "endpoint.deployed", title=title_of(endpoint))
+    await answer(interaction, said, Accent.done)
+
+
+def _scope(interaction: discord.Interaction[LikenessBot], server: bool) -> tuple[Scope, int]:
+    """Whose endpoint is meant. Raises Refusal: not_admin."""
+    if not server or interaction.guild_id is None:
+        return "user", interaction.user.id
+    if not interaction.permissions.manage_guild:
+        raise Refusal("not_admin")
+    return "guild", interaction.guild_id
+
+
+async def setup(bot: LikenessBot) -> None:
+    await bot.add_cog(Endpoint())

@@ -1,0 +1,102 @@
+"""`/privacy`: what is stored about me, to look at, to take along, to erase."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands, ui
+from discord.ext import commands
+
+from bot.locales import has, t
+from bot.services.privacy import Summary
+from bot.translator import text
+from bot.ui.buttons import CardButton, on_press
+from bot.ui.look import Accent, bytes_of, card, note, rule
+from bot.ui.replies import language_of, replace, show
+
+if TYPE_CHECKING:
+    from bot.client import LikenessBot
+
+PHOTOS, EVERYTHING = 0, 1
+"""What is erased, by the id that a button says; always of the person who presses it."""
+
+
+class Privacy(commands.Cog):
+    @app_commands.command(name=text("command.privacy.name"), description=text("command.privacy.description"))
+    async def privacy(self, interaction: discord.Interaction[LikenessBot]) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        summary = await interaction.client.app.privacy.summary(interaction.user.id)
+        await show(interaction, _card(await language_of(interaction), summary))
+
+
+@on_press("download")
+async def download(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
+    """The archive, one message a part: each is as big as Discord allows."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    locale = await language_of(interaction)
+    archive = await interaction.client.app.privacy.archive(interaction.user.id, interaction.filesize_limit)
+    said = t(locale, "privacy.archive", n=len(archive.parts))
+    if archive.left_out:
+        said += "\n" + t(locale, "privacy.left_out", n=archive.left_out)
+    await show(interaction, note(said, Accent.done))
+    for number, part in enumerate(archive.parts, 1):
+        name = "likeness.zip" if len(archive.parts) == 1 else f"likeness-{number}.zip"
+        await interaction.followup.send(file=discord.File(io.BytesIO(part), name), ephemeral=True)
+
+
+@on_press("erase")
+async def erase(interaction: discord.Interaction[LikenessBot], what: int, confirmed: int) -> None:
+    """Erase the photos, or everything; the first press only asks."""
+    app, locale = interaction.client.app, await language_of(interaction)
+    if not confirmed:
+        await show(interaction, _ask(locale, what))
+        return
+    # A running training is stopped first, which takes a while.
+    await interaction.response.defer()
+    if what == PHOTOS:
+        trainings = await app.privacy.erase_photos(interaction.user.id)
+        said = t(locale, "privacy.photos_gone", n=trainings)
+    else:
+        await app.privacy.erase_person(interaction.user.id)
+        said = t(locale, "privacy.all_gone")
+    await replace(interaction, note(said, Accent.done))
+
+
+def _card(locale: str, summary: Summary) -> ui.LayoutView:
+    lines = [
+        t(locale, "privacy.models", n=summary.models.count, size=bytes_of(summary.models.size)),
+        t(locale, "privacy.pictures", n=summary.pictures.count, size=bytes_of(summary.pictures.size)),
+        t(locale, "privacy.photos", n=summary.photos.count, size=bytes_of(summary.photos.size)),
+        t(locale, "privacy.jobs", n=summary.jobs.count),
+    ]
+    for name, count in summary.others.items():
+        kind = t(locale, f"kept.{name}") if has(f"kept.{name}") else name
+        lines.append(f"**{kind}** {count}")
+    buttons: list[CardButton] = [
+        CardButton("download", 0, label=t(locale, "button.download"), emoji="📥"),
+        CardButton("models", 0, label=t(locale, "button.one_model")),
+        CardButton("erase", PHOTOS, label=t(locale, "button.erase_photos")),
+        CardButton(
+            "erase", EVERYTHING, label=t(locale, "button.erase_all"), style=discord.ButtonStyle.danger
+        ),
+    ]
+    return card(
+        Accent.working,
+        f"## {t(locale, 'privacy.title')}\n{t(locale, 'privacy.intro')}",
+        rule(),
+        "\n".join(lines),
+        ui.ActionRow[Any](*buttons),
+    )
+
+
+def _ask(locale: str, what: int) -> ui.LayoutView:
+    said = t(locale, "privacy.ask_photos" if what == PHOTOS else "privacy.ask_all")
+    label = t(locale, "button.delete_forever")
+    sure = CardButton("erase", what, 1, label=label, style=discord.ButtonStyle.danger)
+    return card(Accent.failed, said, ui.ActionRow[Any](sure))
+
+
+async def setup(bot: LikenessBot) -> None:
+    await bot.add_cog(Privacy())

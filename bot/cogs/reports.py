@@ -1,0 +1,221 @@
+"""Report, under every picture; and the moderators' card with Remove and Dismiss."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import ui
+
+from bot.channels import is_final, may_post
+from bot.locales import language_for, t
+from bot.services.refusal import Refusal
+from bot.services.reports import MAX_REASON
+from bot.ui.buttons import CardButton, on_press
+from bot.ui.forms import asking
+from bot.ui.look import Accent, card, note, quoted
+from bot.ui.pictures import files_of
+from bot.ui.replies import answer, language_of, replace
+from data.jobs import JobKind
+from data.pictures import Picture
+from data.reports import ALL, Report
+
+if TYPE_CHECKING:
+    from bot.client import LikenessBot
+
+log = logging.getLogger(__name__)
+
+FORM_SECONDS = 900.0
+_SHOWN = 4
+
+
+class ReportForm(ui.Modal):
+    """Asks why, and which picture where there are several."""
+
+    def __init__(self, locale: str, pictures: Sequence[Picture], chosen: int) -> None:
+        super().__init__(title=t(locale, "complaint.title"), timeout=FORM_SECONDS)
+        self._chosen = chosen
+        self.reason = ui.TextInput[Any](
+            custom_id="reason", style=discord.TextStyle.paragraph, min_length=3, max_length=MAX_REASON
+        )
+        self.add_item(
+            ui.Label(
+                text=t(locale, "complaint.reason"),
+                description=t(locale, "complaint.reason_help"),
+                component=self.reason,
+            )
+        )
+        self._which: ui.Select[Any] | None = None
+        if len(pictures) > 1:
+            labels = {ALL: t(locale, "complaint.all")}
+            labels |= {one.idx: t(locale, "complaint.one", n=one.idx + 1) for one in pictures[:20]}
+            options = [
+                discord.SelectOption(label=label, value=str(idx), default=idx == chosen)
+                for idx, label in labels.items()
+            ]
+            self._which = ui.Select[Any](custom_id="which", options=options)
+            self.add_item(ui.Label(text=t(locale, "complaint.which"), component=self._which))
+
+    @property
+    def idx(self) -> int:
+        """The picture that is meant, or `ALL`."""
+        return int(self._which.values[0]) if self._which and self._which.values else self._chosen
+
+
+@on_press("report")
+async def report(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
+    app, locale = interaction.client.app, await language_of(interaction)
+    guild_id = interaction.guild_id or 0
+    job = await app.jobs.get(job_id)
+    pictures = await app.reporting.reported(job_id, ALL, guild_id)
+    # A training's samples are one card; and a result's own card means all that is on it.
+    samples = job is not None and job.kind is JobKind.train
+    whole = job is not None and interaction.message is not None and interaction.message.id == job.message_id
+    about = ALL if samples or whole else index
+    await app.reporting.reported(job_id, about, guild_id)
+    form = ReportForm(locale, [] if samples else pictures, about)
+
+    async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
+        await sent.response.defer(ephemeral=True, thinking=True)
+        kept = await app.reporting.file(
+            job_id,
+            form.idx,
+            reporter_id=sent.user.id,
+            guild_id=guild_id,
+            reason=form.reason.value,
+            locale=locale,
+        )
+        told = await _tell_moderators(sent.client, kept)
+        await answer(sent, t(locale, "complaint.thanks" if told else "complaint.thanks_alone"), Accent.done)
+
+    await interaction.response.send_modal(asking(form, submitted))
+
+
+@on_press("takedown")
+async def take_down(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
+    """Remove the picture everywhere, with one press."""
+    app = interaction.client.app
+    await _moderated(interaction, report_id)
+    await interaction.response.defer()
+    closed, job, left = await app.reporting.remove(report_id)
+    app.janitor.wake()
+    if job is not None:
+        try:
+            await app.cards.pictures_ready(job, left)
+        except discord.HTTPException as error:
+            log.warning("the card of job %d could not be shown anew: %s", job.id, error)
+    await _conclude(interaction, closed, "removed")
+
+
+@on_press("dismiss")
+async def dismiss(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
+    await _moderated(interaction, report_id)
+    await interaction.response.defer()
+    closed = await interaction.client.app.reporting.dismiss(report_id)
+    await _conclude(interaction, closed, "dismissed")
+
+
+async def _moderated(interaction: discord.Interaction[LikenessBot], report_id: int) -> None:
+    """Moderators of the report's own server may decide; in a private message, its owner. Raises Refusal."""
+    report = await interaction.client.app.reporting.open(report_id)
+    allowed = interaction.permissions.manage_messages or interaction.permissions.manage_guild
+    if interaction.guild_id is None:
+        guild = interaction.client.get_guild(report.guild_id)
+        allowed = guild is not None and guild.owner_id == interaction.user.id
+    elif interaction.guild_id != report.guild_id:
+        raise Refusal("no_such_report")
+    if not allowed:
+        raise Refusal("not_moderator")
+
+
+async def _conclude(
+    interaction: discord.Interaction[LikenessBot], closed: Sequence[Report], state: str
+) -> None:
+    locale = await language_of(interaction)
+    done = t(locale, f"verdict.{state}", user=f"<@{interaction.user.id}>", job=closed[0].job_id)
+    await replace(interaction, note(done, Accent.done))
+    for one in closed:
+        # Whoever takes no private messages has to look for themselves.
+        with suppress(discord.HTTPException):
+            person = await interaction.client.create_dm(discord.Object(one.reporter_id))
+            await person.send(view=note(t(one.locale, f"verdict_told.{state}"), Accent.done))
+
+
+async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
+    """Show a report in the moderators' log, or privately to the server's owner. False when nobody saw it."""
+    app = client.app
+    alike = await app.reports.alike(report)
+    first = next((one for one in alike if one.message_id is not None), report)
+    pictures = await app.reporting.reported(report.job_id, report.idx, report.guild_id)
+    settings = await app.settings.get(report.guild_id)
+    locale = language_for(settings.language)
+    guild = client.get_guild(report.guild_id)
+    chosen = guild.get_channel(settings.modlog_channel_id or 0) if guild else None
+    target: discord.abc.Messageable | None = None
+    if isinstance(chosen, discord.TextChannel) and may_post(chosen):
+        target = chosen
+    try:
+        if first.message_id is not None and first.channel_id is not None:
+            files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
+            message = client.get_partial_messageable(first.channel_id).get_partial_message(first.message_id)
+            await message.edit(view=await _card(client, locale, alike, pictures, files), attachments=files)
+            return True
+        if target is None and guild is not None and guild.owner_id is not None:
+            target = await client.create_dm(discord.Object(guild.owner_id))
+        if target is None:
+            return False
+        files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
+        sent = await target.send(view=await _card(client, locale, alike, pictures, files), files=files)
+    except discord.HTTPException as error:
+        log.warning("report %d could not be shown (final: %s): %s", report.id, is_final(error), error)
+        return False
+    await app.reports.set_message(report.id, sent.channel.id, sent.id)
+    return True
+
+
+async def _card(
+    client: LikenessBot,
+    locale: str,
+    alike: Sequence[Report],
+    pictures: Sequence[Picture],
+    files: Sequence[discord.File],
+) -> ui.LayoutView:
+    report = alike[0]
+    job = await client.app.jobs.get(report.job_id)
+    gallery = ui.MediaGallery[Any]()
+    for picture, file in zip(pictures, files, strict=False):
+        alt = t(locale, "complaint.alt", prompt=picture.prompt)[:256]
+        gallery.add_item(media=file, description=alt, spoiler=True)
+    reasons = [f"- <@{one.reporter_id}>: {quoted(one.reason, 300)}" for one in alike[:8]]
+    if len(alike) > 8:
+        reasons.append(f"- {t(locale, 'complaint.more', n=len(alike) - 8)}")
+    about = t(
+        locale,
+        "complaint.about",
+        user=f"<@{job.user_id}>" if job else "?",
+        prompt=quoted(pictures[0].prompt, 400),
+        job=report.job_id,
+    )
+    lines = [about]
+    if job is not None and job.message_id is not None:
+        link = f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{job.message_id}"
+        lines.append(f"[{t(locale, 'complaint.link')}]({link})")
+    remove = CardButton(
+        "takedown", report.id, label=t(locale, "button.takedown"), style=discord.ButtonStyle.danger
+    )
+    leave = CardButton("dismiss", report.id, label=t(locale, "button.dismiss"))
+    return card(
+        Accent.failed,
+        f"## 🚩 {t(locale, 'complaint.card', n=len(alike))}\n" + "\n".join(lines),
+        gallery,
+        "\n".join(reasons),
+        ui.ActionRow[Any](remove, leave),
+    )
+
+
+async def setup(bot: LikenessBot) -> None:
+    """Nothing to add: the buttons are registered when this module is imported."""

@@ -1,0 +1,133 @@
+"""The buttons under a drawing: what draws more of it, and what becomes of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.asking import ask_of, deliver
+from bot.locales import t
+from bot.services.refusal import Refusal
+from bot.showcase import gallery_channel, post_shared, take_down
+from bot.ui.buttons import on_press
+from bot.ui.draw_card import choose_card, details_card
+from bot.ui.draw_form import EditForm
+from bot.ui.look import Accent
+from bot.ui.replies import answer, language_of, show
+
+if TYPE_CHECKING:
+    from bot.client import LikenessBot
+
+
+@on_press("again")
+async def again(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
+    """The same once more, with the seeds that follow."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    ask = await ask_of(interaction, job_id)
+    job = await interaction.client.app.redrawing.again(job_id, asker=ask.asker, **ask.origin)
+    await deliver(interaction, job, ask)
+
+
+@on_press("newseed")
+async def new_seed(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
+    """The same once more, with a seed of chance."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    ask = await ask_of(interaction, job_id)
+    job = await interaction.client.app.redrawing.again(job_id, new_seed=True, asker=ask.asker, **ask.origin)
+    await deliver(interaction, job, ask)
+
+
+@on_press("edit")
+async def edit(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
+    """Ask for other words, with those of the drawing in the form."""
+    app = interaction.client.app
+    ask = await ask_of(interaction, job_id)
+    _, asked = await app.redrawing.original(job_id, ask.origin)
+
+    async def submit(answered: discord.Interaction[LikenessBot], prompt: str, negative: str) -> None:
+        await answered.response.defer(ephemeral=True, thinking=True)
+        ask = await ask_of(answered, job_id)
+        job = await app.redrawing.edit(job_id, prompt, negative, asker=ask.asker, **ask.origin)
+        await deliver(answered, job, ask)
+
+    await interaction.response.send_modal(EditForm(ask.origin["locale"], asked, submit))
+
+
+@on_press("vary")
+async def vary(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
+    """More pictures like this one."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    ask = await ask_of(interaction, job_id)
+    job = await interaction.client.app.redrawing.vary(job_id, index, asker=ask.asker, **ask.origin)
+    await deliver(interaction, job, ask)
+
+
+@on_press("upscale")
+async def upscale(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
+    """This picture at twice its size."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    ask = await ask_of(interaction, job_id)
+    job = await interaction.client.app.redrawing.upscale(job_id, index, asker=ask.asker, **ask.origin)
+    await deliver(interaction, job, ask)
+
+
+@on_press("details")
+async def details(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
+    """Everything that made a drawing, for whoever presses."""
+    app = interaction.client.app
+    ask = await ask_of(interaction, job_id)
+    job, asked = await app.redrawing.original(job_id, ask.origin)
+    model = await app.models.get(job.model_id) if job.model_id else None
+    pictures = await app.pictures.of_job(job_id)
+    await show(interaction, details_card(ask.origin["locale"], job, asked, pictures, model))
+
+
+@on_press("share")
+async def share(interaction: discord.Interaction[LikenessBot], job_id: int, number: int) -> None:
+    """Show a picture in the gallery: `number` counts from 1, 0 asks which when there are several."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    app, locale = interaction.client.app, await language_of(interaction)
+    ask = await ask_of(interaction, job_id)
+    job, _ = await app.redrawing.original(job_id, ask.origin)
+    pictures = await app.pictures.of_job(job_id)
+    if not pictures:
+        raise Refusal("picture_gone")
+    if job.user_id == interaction.user.id and number == 0 and len(pictures) > 1:
+        await show(interaction, choose_card(locale, job_id, pictures))
+        return
+    channel = await gallery_channel(app, job.guild_id)
+    if channel is None:
+        raise Refusal("nowhere_to_share")
+    index = pictures[0].idx if number == 0 else number - 1
+    async with app.gallery.posting:  # two presses at once are one card
+        shared = await app.gallery.share(
+            job_id, index, interaction.user.id, ask.asker, age_restricted=channel.is_nsfw()
+        )
+        try:
+            url = await post_shared(app, shared, channel)
+        except discord.Forbidden as error:
+            raise Refusal("nowhere_to_share") from error
+    await answer(interaction, t(locale, "gallery.shared", url=url), Accent.done)
+
+
+@on_press("delete")
+async def delete(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
+    """The pictures go, from the disk, from this channel and from the gallery."""
+    app = interaction.client.app
+    job = await app.jobs.get(job_id)
+    if job is None or interaction.guild_id not in (None, job.guild_id):
+        raise Refusal("no_such_job")
+    moderator = interaction.guild_id is not None and interaction.permissions.manage_messages
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    await app.imagining.delete(job_id, interaction.user.id, moderator=moderator)
+    await take_down(app, await app.gallery.remove_job(job_id))
+    if interaction.message is not None:
+        with suppress(discord.NotFound):
+            await interaction.message.delete()
+    await answer(interaction, t(await language_of(interaction), "draw.deleted"), Accent.done)
+
+
+async def setup(bot: LikenessBot) -> None:
+    """The buttons are there once this module is."""

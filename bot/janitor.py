@@ -1,0 +1,94 @@
+"""What has to be tidied up on Discord and about servers, in the background, over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.channels import is_final
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = logging.getLogger(__name__)
+
+KEEP_DAYS = 7
+"""How long the data of a server waits for the bot to come back."""
+
+_ROUND_SECONDS = 600.0
+
+
+class Janitor:
+    """Removes messages that the database wants gone, and forgets servers that the bot left some days ago."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to remove now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._app.bot.up.wait()
+        while True:
+            self._wake.clear()
+            try:
+                await self.remove_messages()
+                await self.forget_guilds()
+            except Exception:  # the next round tries again
+                log.exception("could not tidy up")
+            try:
+                async with asyncio.timeout(_ROUND_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def remove_messages(self) -> None:
+        """Remove messages from Discord; one that can't be removed now is tried again in the next round."""
+        for row in await self._app.db.rows("SELECT channel_id, message_id FROM removals"):
+            channel = self._app.bot.get_partial_messageable(row["channel_id"])
+            try:
+                await channel.get_partial_message(row["message_id"]).delete()
+            except (discord.HTTPException, OSError) as error:
+                if not isinstance(error, discord.HTTPException) or not is_final(error):
+                    log.warning("message %d could not be removed yet: %s", row["message_id"], error)
+                    continue
+            async with self._app.db.transaction() as tx:
+                await tx.execute("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", tuple(row))
+
+    async def note_guilds(self) -> None:
+        """After connecting: which servers with data the bot is no longer in, and which it is in again."""
+        present = {guild.id for guild in self._app.bot.guilds}
+        known = await self._app.db.rows("SELECT guild_id FROM jobs UNION SELECT guild_id FROM settings")
+        for (guild_id,) in known:
+            if guild_id and guild_id not in present:
+                await self.left(guild_id)
+        for guild_id in present:
+            await self.came_back(guild_id)
+
+    async def left(self, guild_id: int) -> None:
+        """The bot is no longer in a server: its time runs."""
+        async with self._app.db.transaction() as tx:
+            await tx.execute(
+                "INSERT OR IGNORE INTO departures (guild_id, left_at) VALUES (?, ?)", (guild_id, time.time())
+            )
+        await self._app.notes.put(f"missing:{guild_id}", None)
+
+    async def came_back(self, guild_id: int) -> None:
+        async with self._app.db.transaction() as tx:
+            await tx.execute("DELETE FROM departures WHERE guild_id = ?", (guild_id,))
+
+    async def forget_guilds(self) -> None:
+        """Erase what belongs to servers whose time is over."""
+        over = time.time() - KEEP_DAYS * 24 * 3600.0
+        rows = await self._app.db.rows("SELECT guild_id FROM departures WHERE left_at < ?", (over,))
+        for (guild_id,) in rows:
+            if self._app.bot.get_guild(guild_id) is None:
+                await self._app.privacy.erase_guild(guild_id)
+                log.info("all data of server %d is gone: the bot left it %d days ago", guild_id, KEEP_DAYS)

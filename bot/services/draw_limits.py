@@ -1,0 +1,90 @@
+"""What a drawing may ask for: the request's own limits, the guild's, and the sizes of a base."""
+
+from __future__ import annotations
+
+from annotated_types import Ge, Le, Lt
+from pydantic import ValidationError
+
+from bot.services.draw_payload import DrawPayload
+from bot.services.refusal import Refusal
+from data.errors import CodedError
+from data.settings import Backend, GuildSettings, Size
+from inference.bases import resolve
+from inference.requests import MAX_PROMPT, DrawRequest
+
+MAX_SIDE = 2048
+"""Pixels, as in `DrawRequest`."""
+
+_LONG = 1.5
+"""The long side of a portrait or landscape over the short one."""
+
+
+def sides_of(base: str, size: Size) -> tuple[int | None, int | None]:
+    """Width and height in pixels at which a base draws a size; None is its own side.
+
+    Raises Refusal: unknown_base, unsupported_architecture.
+    """
+    if size == "square":
+        return None, None
+    try:
+        model = resolve(base)
+    except CodedError as error:
+        raise Refusal(error.code, base=base) from error
+    long = int(model.resolution * _LONG) // model.size_step * model.size_step
+    return (model.resolution, long) if size == "portrait" else (long, model.resolution)
+
+
+def twice(base: str, width: int, height: int) -> tuple[int, int]:
+    """Width and height of an upscaled picture: twice as large, or as large as is drawn at all.
+
+    Raises Refusal(already_large) where that would hardly be larger, and as `sides_of` does.
+    """
+    try:
+        step = resolve(base).size_step
+    except CodedError as error:
+        raise Refusal(error.code, base=base) from error
+    factor = min(2.0, MAX_SIDE / max(width, height))
+    if factor < 1.25:
+        raise Refusal("already_large", width=width, height=height)
+    return int(width * factor) // step * step, int(height * factor) // step * step
+
+
+def usual_backend(settings: GuildSettings) -> Backend:
+    """Where a guild draws for whoever says nothing."""
+    return "auto" if "auto" in settings.backends else settings.backends[0]
+
+
+def check_payload(payload: DrawPayload, settings: GuildSettings) -> None:
+    """Raises Refusal: prompt_empty, prompt_too_long, bad_value, backend_off.
+
+    `bad_value` names the `field`, and `low` and `high` where it is a number.
+    """
+    if not payload.prompt:
+        raise Refusal("prompt_empty")
+    for text in (payload.prompt, payload.negative):
+        if len(text) > MAX_PROMPT:
+            raise Refusal("prompt_too_long", length=len(text), limit=MAX_PROMPT)
+    for field, most in (("steps", settings.max_draw_steps), ("count", settings.max_count)):
+        if not 1 <= getattr(payload, field) <= most:
+            raise Refusal("bad_value", field=field, low=1, high=most)
+    try:
+        payload.request("", model="", out="")
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        raise Refusal("bad_value", field=field, **_limits(field)) from error
+    if payload.backend not in settings.backends:
+        raise Refusal("backend_off")
+
+
+def _limits(field: str) -> dict[str, object]:
+    """`low` and `high` of a field that is a number."""
+    limits: dict[str, object] = {}
+    for rule in DrawRequest.model_fields[field].metadata:
+        match rule:
+            case Ge(low):
+                limits["low"] = low
+            case Le(high):
+                limits["high"] = high
+            case Lt(above) if isinstance(above, int):
+                limits["high"] = above - 1
+    return limits

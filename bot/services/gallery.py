@@ -1,0 +1,158 @@
+"""Shared prompts: who shows what in the gallery, what others think of it, and what goes again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.services.access import Access
+from bot.services.draw_payload import DrawPayload
+from bot.services.imagining import Asker
+from bot.services.refusal import Refusal
+from bot.services.safety import check_prompt
+from data.gallery import Gallery, Order, Place, Shared
+from data.jobs import Job, JobKind, Jobs, JobState
+from data.pictures import Picture, Pictures
+from data.settings import Settings
+from trainer.spec import TrainSpec
+
+PAGE = 5
+"""Entries of a page: a message holds 40 components, and an entry takes up to six."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A shared prompt with its picture, None where that is gone."""
+
+    shared: Shared
+    picture: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, and whether more follows."""
+
+    entries: tuple[Entry, ...]
+    number: int
+    """From 0."""
+    more: bool
+
+
+class GalleryService:
+    """Free of Discord: it says which messages there are and which have to go, the face posts and deletes."""
+
+    def __init__(
+        self, gallery: Gallery, jobs: Jobs, pictures: Pictures, settings: Settings, access: Access
+    ) -> None:
+        self._gallery = gallery
+        self._jobs = jobs
+        self._pictures = pictures
+        self._settings = settings
+        self._access = access
+        self.posting = asyncio.Lock()
+        """Held while a card is posted: an entry and its message belong together."""
+
+    async def share(
+        self, job_id: int, index: int, user_id: int, asker: Asker, *, age_restricted: bool
+    ) -> Shared:
+        """The entry of a person's own picture: a new one, or the one that it has.
+
+        `age_restricted` is the channel that will show it: the picture may come from one with other rules.
+
+        Raises Refusal: no_such_job, not_yours, picture_gone, and as `Access.check` and `check_prompt` do.
+        """
+        job = await self._jobs.get(job_id)
+        if job is None or job.kind is not JobKind.draw:
+            raise Refusal("no_such_job")
+        if job.user_id != user_id:
+            raise Refusal("not_yours")
+        await self._access.check(
+            "share",
+            user_id=user_id,
+            guild_id=job.guild_id,
+            role_ids=asker.role_ids,
+            manager=asker.manager,
+        )
+        picture = next((one for one in await self._pictures.of_job(job_id) if one.idx == index), None)
+        if picture is None or job.state is not JobState.done:
+            raise Refusal("picture_gone")
+        settings = await self._settings.get(job.guild_id)
+        check_prompt(settings, picture.prompt, age_restricted=age_restricted)
+        return await self._add(job, picture, DrawPayload.of(job).subject)
+
+    async def share_samples(self, job: Job, pictures: list[Picture]) -> Shared:
+        """The entry of a training's samples, which stand in the gallery with one card."""
+        concept = TrainSpec.model_validate_json(job.payload).concepts[0]
+        return await self._add(job, pictures[0], f"{concept.name} {concept.class_name}")
+
+    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> None:
+        """Remember where an entry's card is."""
+        await self._gallery.posted(shared_id, channel_id, message_id)
+
+    async def get(self, shared_id: int, guild_id: int) -> Shared:
+        """An entry of a guild. Raises Refusal(no_such_card)."""
+        shared = await self._gallery.get(shared_id)
+        if shared is None or shared.guild_id != guild_id:
+            raise Refusal("no_such_card")
+        return shared
+
+    async def vote(self, shared_id: int, user_id: int, guild_id: int, works: bool) -> Shared:
+        """Count a vote in place of an earlier one; the same once more takes it back.
+
+        Raises Refusal(no_such_card).
+        """
+        await self.get(shared_id, guild_id)
+        voted = await self._gallery.vote(shared_id, user_id, works)
+        if voted is None:
+            raise Refusal("no_such_card")
+        return voted
+
+    async def page(
+        self, guild_id: int, order: Order, number: int, *, user_id: int | None = None, words: str = ""
+    ) -> Page:
+        """Page `number` (from 0) of a list; `mine` is of `user_id`, `search` has all `words`."""
+        found = await self._gallery.page(
+            guild_id,
+            order,
+            limit=PAGE + 1,
+            offset=number * PAGE,
+            user_id=user_id if order is Order.mine else None,
+            words=words if order is Order.search else "",
+        )
+        return Page(await self.entries(found[:PAGE]), number, len(found) > PAGE)
+
+    async def entries(self, shared: list[Shared]) -> tuple[Entry, ...]:
+        """Entries with their pictures."""
+        return tuple([Entry(one, await self._shown(one)) for one in shared])
+
+    async def search(self, guild_id: int, words: str) -> int:
+        """A number by which later presses find these words again. Raises Refusal(search_empty)."""
+        said = " ".join(words.split()).casefold()
+        if not said:
+            raise Refusal("search_empty")
+        return await self._gallery.search(guild_id, said[:100])
+
+    async def searched(self, search_id: int, guild_id: int) -> str:
+        """The words of a search. Raises Refusal(no_such_card)."""
+        words = await self._gallery.searched(search_id, guild_id)
+        if words is None:
+            raise Refusal("no_such_card")
+        return words
+
+    async def remove_job(self, job_id: int) -> list[Place]:
+        """Forget what was shared of a job and return the messages to delete."""
+        return await self._gallery.remove_job(job_id)
+
+    async def _add(self, job: Job, picture: Picture, subject: str) -> Shared:
+        return await self._gallery.share(
+            guild_id=job.guild_id,
+            user_id=job.user_id,
+            job_id=job.id,
+            picture_id=picture.id,
+            prompt=picture.prompt,
+            subject=subject,
+        )
+
+    async def _shown(self, shared: Shared) -> Picture | None:
+        picture = await self._pictures.get(shared.picture_id)
+        return picture if picture is not None and picture.deleted_at is None else None

@@ -1,0 +1,214 @@
+"""What is stored about a person: shown, handed out, erased."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from data.database import Database
+from data.files import FileStore, size_of
+from data.personal import Personal, Subject
+
+_PART_HEADROOM = 64 * 1024
+"""Bytes of a zip file that are not its contents."""
+
+_LISTED = ("jobs", "models", "pictures")
+
+
+class Work(Protocol):
+    """What runs the jobs."""
+
+    async def cancel(self, job_id: int) -> bool:
+        """Stop a job that waits or runs."""
+
+    async def settled(self, job_id: int) -> None:
+        """Wait until nothing works on a job any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How much of a kind there is, and its bytes on disk."""
+
+    count: int
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is stored about a person."""
+
+    jobs: Held
+    models: Held
+    pictures: Held
+    photos: Held
+    """Folders of trainings that still hold photos."""
+    others: dict[str, int]
+    """Rows of every other table, where there are any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Zip files that each fit into an upload, and how many files were too big or too many."""
+
+    parts: tuple[bytes, ...]
+    left_out: int
+
+
+class Privacy:
+    """Erasing is one transaction for the rows, then the files.
+
+    A crash in between leaves folders without a row, which the next start removes. `erased` is called when
+    messages wait to be removed from Discord.
+    """
+
+    def __init__(
+        self, db: Database, files: FileStore, work: Work, erased: Callable[[], None] = lambda: None
+    ) -> None:
+        self._db = db
+        self._files = files
+        self._work = work
+        self._erased = erased
+        self._personal = Personal(db)
+
+    async def summary(self, user_id: int) -> Summary:
+        """Counts and sizes of everything that is stored about a person."""
+        held = await self._personal.rows("user", user_id)
+        jobs = [int(row["id"]) for row in held["jobs"]]
+        models = [self._files.model(int(row["id"])) for row in held["models"]]
+        pictures = [self._files.absolute(row["path"]) for row in held["pictures"]]
+        photos = [self._files.job(job) for job in jobs]
+        model_size, picture_size, photo_size = await asyncio.to_thread(
+            lambda: [sum(map(size_of, paths)) for paths in (models, pictures, photos)]
+        )
+        return Summary(
+            jobs=Held(len(jobs)),
+            models=Held(len(models), model_size),
+            pictures=Held(len(pictures), picture_size),
+            photos=Held(await asyncio.to_thread(lambda: sum(path.is_dir() for path in photos)), photo_size),
+            others={name: len(rows) for name, rows in held.items() if rows and name not in _LISTED},
+        )
+
+    async def archive(self, user_id: int, limit: int, most: int = 8) -> Archive:
+        """All rows, the pictures and the photos that are kept, as zip files of at most `limit` bytes each."""
+        held = await self._personal.rows("user", user_id)
+        newest_first = sorted(held["pictures"], key=lambda row: -int(row["id"]))
+        files = [self._files.absolute(row["path"]) for row in newest_first]
+        folders = [self._files.job(int(row["id"])) for row in held["jobs"]]
+        folders += [self._files.draft(int(row["id"])) for row in held["drafts"]]
+        return await asyncio.to_thread(_pack, self._files.home, held, files, folders, limit, most)
+
+    async def erase_photos(self, user_id: int) -> int:
+        """Remove the photos of all trainings, and stop those that still need them; how many had any."""
+        rows = await self._db.rows("SELECT id FROM jobs WHERE user_id = ? AND kind = 'train'", (user_id,))
+        jobs = [int(row["id"]) for row in rows]
+        with_photos = [job for job in jobs if await asyncio.to_thread(self._files.job(job).is_dir)]
+        await self._stop(with_photos)
+        for job in with_photos:
+            await asyncio.to_thread(self._files.remove, self._files.job(job))
+        for draft in await self._ids("drafts WHERE user_id = ?", user_id):
+            async with self._db.transaction() as tx:
+                await tx.execute("DELETE FROM drafts WHERE id = ?", (draft,))
+            await asyncio.to_thread(self._files.remove, self._files.draft(draft))
+        return len(with_photos)
+
+    async def erase_person(self, user_id: int) -> None:
+        """Remove everything that belongs to a person, here and, as far as Discord allows, there."""
+        await self._erase("user", user_id)
+
+    async def erase_guild(self, guild_id: int) -> None:
+        """Remove everything that belongs to a guild."""
+        await self._erase("guild", guild_id)
+
+    async def _erase(self, subject: Subject, subject_id: int) -> None:
+        column = "user_id" if subject == "user" else "guild_id"
+        await self._stop(
+            await self._ids(f"jobs WHERE {column} = ? AND state IN ('queued', 'running')", subject_id)
+        )
+        owner = "owner_id" if subject == "user" else "guild_id"
+        # Other people's drawings with these models can't be finished either.
+        await self._stop(
+            await self._ids(
+                "jobs WHERE state IN ('queued', 'running') AND model_id IN"
+                f" (SELECT id FROM models WHERE {owner} = ?)",
+                subject_id,
+            )
+        )
+        jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
+        models = await self._ids(f"models WHERE {owner} = ?", subject_id)
+        drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
+        async with self._db.transaction() as tx:
+            messages = await self._personal.messages(subject, subject_id, tx)
+            await self._personal.erase(subject, subject_id, tx)
+            if subject == "user":  # a guild's messages are out of reach once the bot has left
+                await tx.executemany(
+                    "INSERT OR IGNORE INTO removals (channel_id, message_id, asked_at) VALUES (?, ?, ?)",
+                    [(channel, message, time.time()) for channel, message in messages],
+                )
+        await asyncio.to_thread(self._remove_files, jobs, models, drafts)
+        self._erased()
+
+    def _remove_files(self, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int]) -> None:
+        for draft in drafts:
+            self._files.remove(self._files.draft(draft))
+        for job in jobs:
+            self._files.remove(self._files.job(job))
+            self._files.remove(self._files.pictures(job))
+            (self._files.logs / f"training-{job}.log").unlink(missing_ok=True)
+        for model in models:
+            self._files.remove(self._files.model(model))
+
+    async def _stop(self, jobs: Iterable[int]) -> None:
+        for job in jobs:
+            await self._work.cancel(job)
+        for job in jobs:
+            await self._work.settled(job)
+
+    async def _ids(self, which: str, subject_id: int) -> list[int]:
+        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", (subject_id,))]
+
+
+def _pack(
+    home: Path, rows: dict[str, Any], files: list[Path], folders: list[Path], limit: int, most: int
+) -> Archive:
+    """Blocking. The rows come first, then files as long as there is room."""
+    everything = [file for folder in folders for file in _photos_in(folder) if file.is_file()]
+    parts = [[("data.json", json.dumps(rows, ensure_ascii=False, indent=2).encode())]]
+    size = len(parts[0][0][1])
+    left_out = 0
+    for file in [*everything, *files]:
+        try:
+            content = file.read_bytes()
+        except OSError:  # gone since it was listed
+            continue
+        if len(content) + _PART_HEADROOM > limit:
+            left_out += 1
+            continue
+        if size + len(content) + _PART_HEADROOM > limit:
+            if len(parts) == most:
+                left_out += 1
+                continue
+            parts.append([])
+            size = 0
+        parts[-1].append((file.relative_to(home).as_posix(), content))
+        size += len(content)
+    return Archive(tuple(_zipped(part) for part in parts), left_out)
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    """Of a job its photos, of a draft everything."""
+    return sorted(folder.glob("*" if folder.parent.name == "drafts" else "photos/**/*"))
+
+
+def _zipped(files: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return buffer.getvalue()

@@ -1,0 +1,92 @@
+"""Reports: taken, and decided by moderators."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from bot.services.refusal import Refusal
+from data.database import Database
+from data.jobs import Job, Jobs, JobState
+from data.personal import Personal
+from data.pictures import Picture, Pictures
+from data.reports import ALL, Report, Reports
+
+MAX_REASON = 500
+
+
+class ReportService:
+    """Keeps what people report, and takes pictures away when a moderator says so."""
+
+    def __init__(self, db: Database, jobs: Jobs, pictures: Pictures, reports: Reports) -> None:
+        self._db = db
+        self._jobs = jobs
+        self._pictures = pictures
+        self._reports = reports
+        self._personal = Personal(db)
+
+    async def reported(self, job_id: int, idx: int, guild_id: int) -> list[Picture]:
+        """The pictures that a report is about. Raises Refusal: no_such_picture."""
+        job = await self._jobs.get(job_id)
+        pictures = await self._pictures.of_job(job_id)
+        about = [picture for picture in pictures if idx in (ALL, picture.idx)]
+        if job is None or job.guild_id != guild_id or not about:
+            raise Refusal("no_such_picture")
+        return about
+
+    async def file(
+        self, job_id: int, idx: int, *, reporter_id: int, guild_id: int, reason: str, locale: str
+    ) -> Report:
+        """Take a report. Raises Refusal: no_such_picture, reported_already."""
+        await self.reported(job_id, idx, guild_id)
+        report = await self._reports.add(
+            job_id=job_id,
+            idx=idx,
+            reporter_id=reporter_id,
+            guild_id=guild_id,
+            reason=" ".join(reason.split())[:MAX_REASON],
+            locale=locale,
+        )
+        if report is None:
+            raise Refusal("reported_already")
+        return report
+
+    async def open(self, report_id: int) -> Report:
+        """A report that nobody decided yet. Raises Refusal: no_such_report, decided_already."""
+        report = await self._reports.get(report_id)
+        if report is None:
+            raise Refusal("no_such_report")
+        if report.state != "open":
+            raise Refusal("decided_already")
+        return report
+
+    async def dismiss(self, report_id: int) -> list[Report]:
+        """Leave the picture; whoever reported it is returned. Raises Refusal as `open` does."""
+        return await self._reports.close(await self.open(report_id), "dismissed")
+
+    async def remove(self, report_id: int) -> tuple[list[Report], Job | None, list[Picture]]:
+        """Take the picture from the disk and the gallery; messages that show it wait in `removals`.
+
+        Returns who reported it, and, where other pictures of its job are left, that job with those: its card
+        has to be shown anew. Raises Refusal as `open` does.
+        """
+        report = await self.open(report_id)
+        about = [one for one in await self._pictures.of_job(report.job_id) if report.idx in (ALL, one.idx)]
+        job = await self._jobs.get(report.job_id)
+        left = [one for one in await self._pictures.of_job(report.job_id) if one not in about]
+        async with self._db.transaction() as tx:
+            closed = await self._reports.close(report, "removed", tx)
+            now = time.time()
+            for picture in about:
+                await tx.execute("UPDATE pictures SET deleted_at = ? WHERE id = ?", (now, picture.id))
+            shown = await self._personal.forget_pictures([picture.id for picture in about], tx)
+            if job is not None and job.message_id is not None and not left:
+                shown.append((job.channel_id, job.message_id))
+            await tx.executemany(
+                "INSERT OR IGNORE INTO removals (channel_id, message_id, asked_at) VALUES (?, ?, ?)",
+                [(channel, message, now) for channel, message in shown],
+            )
+        for picture in about:
+            await asyncio.to_thread(picture.path.unlink, missing_ok=True)
+        redraw = job if left and job is not None and job.state is JobState.done else None
+        return closed, redraw, left

@@ -1,0 +1,88 @@
+"""What a person wants a training to be, and whether they may have it."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, ConfigDict
+
+from bot.services.refusal import Refusal
+from bot.services.safety import check_prompt
+from bot.services.wording import ME
+from data.errors import CodedError
+from data.settings import GuildSettings
+from inference.bases import Base, resolve
+from inference.requests import MAX_PROMPT
+from trainer.names import check_name
+from trainer.presets import Preset, recipe_for
+from trainer.spec import MAX_PHOTOS, Concept, Method, TrainSpec, steps_for
+
+PHOTOS = "photos"
+"""The folder of a job that holds its crops."""
+
+_CLASS_NAME = re.compile(r"[A-Za-z]{2,16}( [A-Za-z]{2,16})?")
+
+
+class Wish(BaseModel):
+    """The options of `/train`; None leaves a choice to the preset, the guild or the installation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    class_name: str = "person"
+    steps: int | None = None
+    base: str | None = None
+    method: Method | None = None
+    preset: Preset = "lesson"
+    sample_prompt: str = ""
+
+
+def check_wish(
+    wish: Wish, settings: GuildSettings, own_base: str, *, photos: int, age_restricted: bool
+) -> Base:
+    """Everything that can be refused without looking at a photo; the base to start from.
+
+    Raises Refusal: bad_name, bad_class, too_many_steps, base_not_offered, unknown_base,
+    unsupported_architecture, too_many_photos, prompt_too_long, word_never, word_blocked.
+    """
+    offered = bases_offered(settings, own_base)
+    if wish.base is not None and wish.base not in offered:
+        raise Refusal("base_not_offered", base=wish.base, bases=", ".join(offered))
+    try:
+        check_name(wish.name)
+        base = resolve(wish.base or own_base)
+    except CodedError as error:
+        raise Refusal(error.code, base=wish.base or own_base) from error
+    if not _CLASS_NAME.fullmatch(wish.class_name):
+        raise Refusal("bad_class")
+    if wish.steps is not None and not 1 <= wish.steps <= settings.max_steps:
+        raise Refusal("too_many_steps", limit=settings.max_steps)
+    if photos > MAX_PHOTOS:
+        raise Refusal("too_many_photos", limit=MAX_PHOTOS)
+    if len(wish.sample_prompt) > MAX_PROMPT:
+        raise Refusal("prompt_too_long", limit=MAX_PROMPT)
+    check_prompt(settings, wish.sample_prompt, age_restricted=age_restricted)
+    return base
+
+
+def bases_offered(settings: GuildSettings, own_base: str) -> tuple[str, ...]:
+    """The bases that people of a guild may train on, the installation's own first."""
+    return (own_base, *(base for base in settings.bases if base != own_base))
+
+
+def spec_of(wish: Wish, settings: GuildSettings, base: Base, photos: int, class_pool: str) -> TrainSpec:
+    """The training that a wish becomes with so many photos, within the guild's limit of steps."""
+    recipe = recipe_for(base.alias, wish.preset, wish.method)
+    steps = wish.steps or settings.default_steps or steps_for(photos, recipe)
+    concept = Concept(name=wish.name, class_name=wish.class_name, photos=PHOTOS)
+    subject = f"{wish.name} {wish.class_name}"
+    prompt = " ".join(ME.sub(subject, wish.sample_prompt).split())
+    changes: dict[str, object] = {"steps": min(steps, settings.max_steps)}
+    if prompt:
+        changes["sample_prompts"] = (prompt,)
+    return TrainSpec(
+        base=base.alias,
+        concepts=(concept,),
+        recipe=recipe.model_copy(update=changes),
+        class_pool=class_pool,
+    )

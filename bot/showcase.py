@@ -1,0 +1,116 @@
+"""Puts shared prompts into the gallery channel of a server, and takes them away again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import discord
+from discord import ui
+
+from bot.channels import is_final, may_post, samples_channel
+from bot.locales import language_for
+from bot.services.gallery import Entry
+from bot.services.refusal import Refusal
+from bot.ui.gallery_card import Media, digest_card, shared_card, vote_row
+from bot.ui.pictures import files_of, thumbnails_of
+from bot.ui.train_card import samples_card
+from data.gallery import Place, Shared
+from data.jobs import JobKind
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = logging.getLogger(__name__)
+
+
+async def gallery_channel(app: App, guild_id: int) -> discord.TextChannel | None:
+    """Where a server shows what is shared: the channel that the admins chose, else that of the samples."""
+    guild = app.bot.get_guild(guild_id)
+    if guild is None:
+        return None
+    settings = await app.settings.get(guild_id)
+    chosen = guild.get_channel(settings.gallery_channel_id) if settings.gallery_channel_id else None
+    if isinstance(chosen, discord.TextChannel) and may_post(chosen):
+        return chosen
+    return await samples_channel(guild, settings)
+
+
+async def render(app: App, shared: Shared, media: Sequence[Media]) -> ui.LayoutView:
+    """The card of an entry as it is now. Raises Refusal(no_such_card) when its pictures are gone."""
+    job = await app.jobs.get(shared.job_id)
+    picture = await app.pictures.get(shared.picture_id)
+    if job is None or picture is None or picture.deleted_at is not None:
+        raise Refusal("no_such_card")
+    if job.kind is JobKind.train:
+        return samples_card(job, media, vote_row(job.locale, shared, picture.idx))
+    model = await app.models.get(job.model_id) if job.model_id else None
+    return shared_card(shared, job, picture, model, media)
+
+
+async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) -> str:
+    """Post an entry's card, unless it stands there already, and return its address.
+
+    Raises Refusal: no_such_card, and discord.HTTPException.
+    """
+    if shared.channel_id is not None and shared.message_id is not None:
+        place = Place(shared.guild_id, shared.channel_id, shared.message_id)
+        try:
+            return (await _message(app, place).fetch()).jump_url
+        except (discord.NotFound, discord.Forbidden):
+            pass  # somebody deleted it: once more, then
+    picture = await app.pictures.get(shared.picture_id)
+    if picture is None:
+        raise Refusal("no_such_card")
+    try:
+        files = await asyncio.to_thread(files_of, [picture.path])
+    except OSError as error:
+        raise Refusal("picture_gone") from error
+    message = await channel.send(view=await render(app, shared, files), files=files)
+    await app.gallery.posted(shared.id, channel.id, message.id)
+    return message.jump_url
+
+
+async def take_down(app: App, places: Iterable[Place]) -> None:
+    """Delete messages, as far as Discord lets us."""
+    for place in places:
+        try:
+            await _message(app, place).delete()
+        except discord.HTTPException as error:
+            log.info("message %s is gone or can't be deleted: %s", place.message_id, error)
+
+
+async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> None:
+    """Show a server its best prompts of the week, where it may be shown at all.
+
+    Raises discord.HTTPException when it is worth another try.
+    """
+    await app.bot.up.wait()
+    channel = await gallery_channel(app, guild_id)
+    if channel is None:
+        log.info("guild %d has no channel for its digest", guild_id)
+        return
+    settings = await app.settings.get(guild_id)
+    language = settings.language if settings.language != "auto" else channel.guild.preferred_locale
+    files = await thumbnails(entries)
+    try:
+        await channel.send(
+            view=digest_card(language_for(language), entries, files), files=list(files.values())
+        )
+    except discord.HTTPException as error:
+        if not is_final(error):
+            raise
+        log.info("the digest of guild %d has nowhere to go: %s", guild_id, error)
+
+
+async def thumbnails(entries: Iterable[Entry]) -> dict[int, discord.File]:
+    """Small pictures of entries by their ids, of those that can still be read."""
+    paths = {str(entry.shared.id): entry.picture.path for entry in entries if entry.picture is not None}
+    return {int(name): file for name, file in (await asyncio.to_thread(thumbnails_of, paths)).items()}
+
+
+def _message(app: App, place: Place) -> discord.PartialMessage:
+    channel = app.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+    return channel.get_partial_message(place.message_id)

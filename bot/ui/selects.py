@@ -1,0 +1,130 @@
+"""Menus that never die, as `CardButton` does: the id says what is chosen, the rest is looked up when used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord import ui
+
+from bot.locales import t
+from bot.ui.replies import answer, language_of, report
+
+if TYPE_CHECKING:
+    from bot.client import LikenessBot
+
+Choose = Callable[["discord.Interaction[LikenessBot]", str, list[Any]], Awaitable[None]]
+"""Called with the name of the menu and what was chosen: texts, or ids of channels or roles."""
+
+_names: dict[str, Choose] = {}
+
+
+def on_choice(*names: str) -> Callable[[Choose], Choose]:
+    """Name the function that a choice in any of these menus calls."""
+
+    def register(choose: Choose) -> Choose:
+        _names.update(dict.fromkeys(names, choose))
+        return choose
+
+    return register
+
+
+async def _chosen(interaction: discord.Interaction[Any], name: str, values: list[Any]) -> None:
+    choose = _names.get(name)
+    try:
+        if choose is None:
+            await answer(interaction, t(await language_of(interaction), "error.old_button"))
+        else:
+            await choose(interaction, name, values)
+    except Exception as error:
+        # discord.py only logs what a dynamic item raises; the person deserves a sentence.
+        await report(interaction, error)
+
+
+class CardSelect(ui.DynamicItem[ui.Select[Any]], template=r"choose:(?P<name>[a-z_]+)"):
+    """A menu of given options."""
+
+    def __init__(
+        self,
+        name: str,
+        options: Sequence[discord.SelectOption] = (),
+        *,
+        most: int = 1,
+        least: int = 1,
+        placeholder: str | None = None,
+    ) -> None:
+        super().__init__(
+            ui.Select(
+                custom_id=f"choose:{name}",
+                options=list(options),
+                min_values=least,
+                max_values=most,
+                placeholder=placeholder,
+            )
+        )
+        self.name = name
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["name"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await _chosen(interaction, self.name, list(self.item.values))
+
+
+class CardChannelSelect(ui.DynamicItem[ui.ChannelSelect[Any]], template=r"channel:(?P<name>[a-z_]+)"):
+    """A menu of the guild's text channels; choosing none is a choice too."""
+
+    def __init__(self, name: str, current: int | None = None, placeholder: str | None = None) -> None:
+        kind = discord.SelectDefaultValueType.channel
+        super().__init__(
+            ui.ChannelSelect(
+                custom_id=f"channel:{name}",
+                channel_types=[discord.ChannelType.text],
+                placeholder=placeholder,
+                min_values=0,
+                default_values=[discord.SelectDefaultValue(id=current, type=kind)] if current else [],
+            )
+        )
+        self.name = name
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["name"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await _chosen(interaction, self.name, [channel.id for channel in self.item.values])
+
+
+class CardRoleSelect(ui.DynamicItem[ui.RoleSelect[Any]], template=r"role:(?P<name>[a-z_]+)"):
+    """A menu of the guild's roles; choosing none is a choice too."""
+
+    def __init__(
+        self, name: str, current: Sequence[int] = (), placeholder: str | None = None, *, most: int = 25
+    ) -> None:
+        kind = discord.SelectDefaultValueType.role
+        super().__init__(
+            ui.RoleSelect(
+                custom_id=f"role:{name}",
+                placeholder=placeholder,
+                min_values=0,
+                max_values=most,
+                default_values=[discord.SelectDefaultValue(id=role, type=kind) for role in current],
+            )
+        )
+        self.name = name
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["name"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await _chosen(interaction, self.name, [role.id for role in self.item.values])
