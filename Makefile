@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: run demo test lint bench install clean
+.PHONY: run demo test lint bench bench-fidelity install clean
 
 run: install            ## the bot: on Discord with DISCORD_TOKEN, else in a sandbox in the browser
 	$(BIN)/python -m bot run
@@ -26,6 +26,9 @@ lint: install           ## style and types
 
 bench: install          ## figures that this machine can measure; table here, JSON in out/bench
 	$(BIN)/python -m benchmarks
+
+bench-fidelity: install ## likeness, obedience and memory of the class after training; goes on where it broke off
+	$(BIN)/python -m benchmarks.fidelity
 
 install: $(STAMP)
 

@@ -29,6 +29,8 @@ class ScriptedGpu:
         self.gate = asyncio.Event()
         self.gate.set()
         self.drawn: list[DrawRequest] = []
+        self.preview = False
+        """Whether drawings leave a preview in the middle."""
 
     async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
         spec = TrainSpec.model_validate_json((job / "job.json").read_text())
@@ -55,6 +57,8 @@ class ScriptedGpu:
 
     async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
         self.drawn.append(request)
+        if self.preview:
+            Image.new("RGB", (SIZE, SIZE)).save(Path(request.out) / "preview.jpg")
         yield DrawProgress(id=request.id, step=request.steps // 2, steps=request.steps)
         await self.gate.wait()
         if self.draw_failure is not None:

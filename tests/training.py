@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 SELFIES = ROOT / "data" / "selfies"
 QUICK = Recipe(
     steps=8, learning_rate=1e-4, class_images=2, class_image_steps=2, samples=2, sample_steps=2,
-    checkpoint_seconds=3600,
+    preview_steps=2, checkpoint_seconds=3600,
 )  # fmt: skip
 
 

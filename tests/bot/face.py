@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import discord
+import numpy as np
 from PIL import Image
 from simcord.components import walk_components
 from simcord.results import InteractionResult, ResponseMessage
@@ -20,16 +21,25 @@ Photo = tuple[str, bytes]
 
 def photos(count: int = 6) -> list[Photo]:
     """Different pictures, as a person would upload them."""
-    return [(f"photo-{number}.png", png((200, 40 * number % 256, 90))) for number in range(count)]
+    return [(f"photo-{number}.png", png(number)) for number in range(count)]
 
 
-def png(colour: tuple[int, int, int], side: int = 128) -> bytes:
+def png(seed: int, side: int = 128) -> bytes:
+    """A picture of its own: sharp patches."""
+    patches = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(buffer, "PNG")
+    Image.fromarray(patches).resize((side, side), Image.Resampling.NEAREST).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 async def train(here: World, count: int = 6, **options: object) -> InteractionResult:
+    """`/train` with attached photos, as the visitor, and Start where the contact sheet offers it."""
+    sheet = await prepare(here, count, **options)
+    offered = sheet.response is not None and "Start" in text_of(sheet.response).splitlines()
+    return await here.visitor.click(sheet.response, label="Start") if offered else sheet
+
+
+async def prepare(here: World, count: int = 6, **options: object) -> InteractionResult:
     """`/train` with attached photos, as the visitor."""
     attached = {f"photo{number}": photo for number, photo in enumerate(photos(count), 1)}
     wanted: dict[str, object] = {"name": "abraza", "consent": True} | attached | options

@@ -16,8 +16,11 @@ import bot.cogs
 from bot.app import App
 from bot.client import EXTENSIONS
 from bot.config import Config
+from bot.permissions import missing, tell_missing
 from bot.sandbox import World, world
 from bot.services.refusal import Refusal
+from data.settings import GuildSettings
+from tests.bot.cogs.test_restart import restarted
 from tests.bot.face import text_of
 from tests.fakes import ScriptedGpu
 
@@ -38,8 +41,8 @@ def test_every_cog_is_an_extension() -> None:
 
 
 async def test_commands_speak_chinese_to_chinese_clients(here: World) -> None:
-    commands = {command.name: command for command in await here.env.bot.tree.fetch_commands()}
-    assert set(commands) == {"train", "imagine", "models", "queue", "cancel", "help", "settings"}
+    commands = {one.name: one for one in await here.env.bot.tree.fetch_commands() if one.type.value == 1}
+    assert {"train", "imagine", "models", "queue", "cancel", "status", "help", "settings"} <= set(commands)
     train = commands["train"]
     assert train.name_localizations[discord.Locale.chinese] == "训练"
     assert train.description_localizations[discord.Locale.chinese].startswith("用 3 到 20 张照片")
@@ -98,3 +101,53 @@ async def test_the_bot_asks_for_no_privileged_intent(here: World) -> None:
     assert not intents.members
     assert not intents.message_content
     assert not intents.presences
+
+
+async def test_commands_are_told_only_when_they_changed(here: World) -> None:
+    def told() -> int:
+        return len([one for one in here.env.http_requests if one.method == "PUT" and "commands" in one.path])
+
+    app = here.env.bot.app
+    assert told() == 1
+    again = await restarted(here, app, ScriptedGpu())
+    assert told() == 1
+    await again.notes.put("commands", "of an older version")
+    once_more = await restarted(here, again, ScriptedGpu())
+    assert told() == 2
+    await once_more.close()
+
+
+async def test_what_is_missing_is_told_once(here: World, caplog: pytest.LogCaptureFixture) -> None:
+    app = here.env.bot.app
+    log = here.guild.create_text_channel("log")
+    everybody, me = here.guild.default_role, here.guild.me
+    hidden = discord.PermissionOverwrite(attach_files=False)
+    closed = here.guild.create_text_channel("closed", overwrites={everybody: hidden, me: hidden})
+    await app.settings.update(here.guild.id, modlog_channel_id=log.id, gallery_channel_id=closed.id)
+    await app.settings.update(here.guild.id, samples_channel_id=12345)
+    guild = app.bot.get_guild(here.guild.id)
+    assert guild is not None
+    for _ in range(2):
+        await tell_missing(app, guild)
+    (said,) = [text_of(message) for message in log.history()]
+    assert "is gone (12345)" in said and f"may not show pictures in <#{closed.id}>" in said
+    assert missing(guild, GuildSettings(samples_channel_id=here.prompts.id)) == []
+
+
+async def test_a_server_that_was_left_is_forgotten_after_some_days(here: World) -> None:
+    app = here.env.bot.app
+    await app.settings.update(here.guild.id, max_steps=7)
+    await app.settings.update(4242, max_steps=7)
+    await app.janitor.note_guilds()
+    assert [row["guild_id"] for row in await app.db.rows("SELECT guild_id FROM departures")] == [4242]
+    await app.janitor.left(here.guild.id)
+    await app.janitor.forget_guilds()
+    assert (await app.settings.get(4242)).max_steps == 7, "not yet"
+
+    async with app.db.transaction() as tx:
+        await tx.execute("UPDATE departures SET left_at = left_at - ?", (8 * 24 * 3600,))
+    await app.janitor.forget_guilds()
+    assert (await app.settings.get(4242)).max_steps == 4000
+    assert (await app.settings.get(here.guild.id)).max_steps == 7, "the bot is there"
+    await app.janitor.note_guilds()
+    assert await app.db.rows("SELECT * FROM departures") == [], "it came back"

@@ -3,7 +3,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from data.database import Database
-from data.jobs import Job, JobKind, Jobs, JobState
+from data.jobs import Job, JobKind, Jobs, JobState, Lane
 
 Make = Callable[..., Awaitable[Job]]
 ANN, BOB, EVE = 1, 2, 3
@@ -16,9 +16,9 @@ def jobs(db: Database) -> Jobs:
 
 @pytest.fixture
 def make(jobs: Jobs) -> Make:
-    async def make(user: int = ANN, kind: JobKind = JobKind.train) -> Job:
+    async def make(user: int = ANN, kind: JobKind = JobKind.train, lane: Lane = Lane.gpu) -> Job:
         return await jobs.create(
-            kind, user_id=user, guild_id=7, channel_id=8, payload="{}", locale="en", steps=10
+            kind, user_id=user, guild_id=7, channel_id=8, payload="{}", locale="en", steps=10, lane=lane
         )
 
     return make
@@ -100,6 +100,16 @@ async def test_drawings_and_trainings_have_queues_of_their_own(jobs: Jobs, make:
     training, drawing = await make(), await make(kind=JobKind.draw)
     assert [job.id for job in await jobs.queued(JobKind.draw)] == [drawing.id]
     assert await jobs.place(training.id) == await jobs.place(drawing.id) == 1
+
+
+async def test_lanes_are_served_apart(jobs: Jobs, make: Make) -> None:
+    here, there = await make(kind=JobKind.draw), await make(kind=JobKind.draw, lane=Lane.endpoint)
+    assert [job.id for job in await jobs.queued(JobKind.draw)] == [here.id, there.id]
+    for lane, job in ((Lane.gpu, here), (Lane.endpoint, there)):
+        assert [waiting.id for waiting in await jobs.queued(JobKind.draw, lane)] == [job.id]
+        assert await jobs.place(job.id) == 1
+        assert await jobs.next_fair(JobKind.draw, lane, besides=[job.id]) is None
+        assert await jobs.next_fair(JobKind.draw, lane, not_of=[job.user_id]) is None
 
 
 async def test_the_place_in_the_queue_is_the_order_of_service(jobs: Jobs, make: Make) -> None:

@@ -5,7 +5,7 @@ from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs
 from data.models import Model, Models
 from data.pictures import Pictures
-from data.settings import GuildSettings, Settings
+from data.settings import GuildSettings, RoleQuota, Settings
 
 ANN, BOB, GUILD = 1, 2, 7
 
@@ -110,6 +110,9 @@ async def test_a_guild_keeps_what_it_changed(db: Database) -> None:
         ({"max_steps": 0}, ValueError),
         ({"default_steps": 5000}, ValueError),
         ({"language": "tlh"}, ValueError),
+        ({"default_draw_steps": 101}, ValueError),
+        ({"backends": ()}, ValueError),
+        ({"role_quotas": {1: RoleQuota(-1)}}, ValueError),
         ({"colour": "red"}, TypeError),
     ],
 )
@@ -126,3 +129,57 @@ async def test_a_setting_of_another_version_is_passed_over(db: Database) -> None
     async with db.transaction() as tx:
         await tx.execute("INSERT INTO settings VALUES (?, 'from_the_future', '1')", (GUILD,))
     assert await Settings(db).get(GUILD) == GuildSettings()
+
+
+async def test_a_model_is_renamed_shared_and_chosen(db: Database, files: FileStore) -> None:
+    jobs, models = Jobs(db), Models(db, files)
+    made = []
+    for owner in (ANN, ANN, BOB):
+        job = await jobs.create(
+            JobKind.train, user_id=owner, guild_id=GUILD, channel_id=8, payload="{}", locale="en"
+        )
+        made.append(await make_model(models, job.id, owner))
+    mine, newer, theirs = made
+    assert await models.default_of(ANN, GUILD) == newer
+    for chosen in (newer, mine):
+        await models.make_default(chosen.id)
+    found = await models.default_of(ANN, GUILD)
+    assert found is not None and (found.id, found.is_default) == (mine.id, True)
+
+    assert [model.id for model in await models.usable(ANN, GUILD)] == [newer.id, mine.id]
+    await models.share(theirs.id, True)
+    await models.rename(theirs.id, "Bob")
+    usable = await models.usable(ANN, GUILD)
+    assert [model.title for model in usable] == ["abraza", "abraza", "Bob"]
+    assert usable[2].usable_by(ANN, GUILD) and not usable[2].usable_by(ANN, GUILD + 1)
+    assert not mine.usable_by(BOB, GUILD)
+
+
+async def test_the_uses_of_a_model_are_its_finished_drawings(
+    db: Database, files: FileStore, job: Job
+) -> None:
+    jobs, models = Jobs(db), Models(db, files)
+    model = await make_model(models, job.id)
+    for finished in (True, False):
+        drawing = await jobs.create(
+            JobKind.draw,
+            user_id=BOB,
+            guild_id=GUILD,
+            channel_id=8,
+            payload="{}",
+            locale="en",
+            model_id=model.id,
+        )
+        await jobs.start(drawing.id)
+        if finished:
+            await jobs.finish(drawing.id)
+    found = await models.get(model.id)
+    assert found is not None and found.uses == 1
+
+
+async def test_quotas_and_lists_come_back_as_they_were(db: Database) -> None:
+    settings = Settings(db)
+    quotas = {2**60: RoleQuota(1, None, 2)}
+    await settings.update(GUILD, role_quotas=quotas, words=("clown",), train_roles=(5, 6), bases=("mini",))
+    found = await settings.get(GUILD)
+    assert (found.role_quotas, found.words, found.train_roles) == (quotas, ("clown",), (5, 6))

@@ -27,9 +27,9 @@ COMMAND = [sys.executable, "-m", "inference"]
 
 
 class Server:
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "serve"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*COMMAND, "serve", *options], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def send(self, command: BaseModel) -> None:
@@ -52,8 +52,8 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(*getattr(request, "param", ()))
     yield server
     server.process.kill()
     server.process.wait()
@@ -93,6 +93,16 @@ def test_a_cancel_reaches_the_request_being_drawn(server: Server, tmp_path: Path
     assert end.code == "cancelled"
     server.send(request(2, tmp_path))
     assert isinstance(server.until_end("2")[-1], DrawDone)
+
+
+@pytest.mark.parametrize("server", [("--batch", "2")], indirect=True)
+def test_requests_that_ask_alike_are_drawn_together_when_asked_to(server: Server, tmp_path: Path) -> None:
+    server.send(request(1, tmp_path, steps=20))
+    for number, changes in ((2, {}), (3, {"guidance": 3.0}), (4, {"prompt": "a dog"}), (5, {})):
+        server.send(request(number, tmp_path, **changes))
+    server.until_end("1")
+    steps = [line.id for line in server.until_end("5") if isinstance(line, DrawProgress)]
+    assert steps == ["2", "4", "2", "4", "3", "3", "5", "5"], "two at once, the others in their turn"
 
 
 def test_it_leaves_when_its_starter_does(server: Server, tmp_path: Path) -> None:

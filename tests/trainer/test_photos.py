@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
+from tests.training import SELFIES
 from trainer.errors import TrainError
-from trainer.photos import MAX_PIXELS, check_count, prepare, read_folder
+from trainer.photos import MAX_PIXELS, check_count, prepare, read_crops, read_folder
+
+HAIR = (60, 40, 30)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -22,6 +26,28 @@ def halves(width: int = 200, height: int = 200) -> Image.Image:
     """Red above, blue below: shows which way up a crop is."""
     image = Image.new("RGB", (width, height), "red")
     image.paste("blue", (0, height // 2, width, height))
+    image.paste("black", (0, height // 3, width // 4, height // 2))
+    return image
+
+
+def portrait(
+    radius: int = 90, at: tuple[int, int] = (300, 300), on: Image.Image | None = None
+) -> Image.Image:
+    """A drawn head that the cascades take for a face, its hair from 1.45 radii above `at`."""
+    image = on or Image.new("RGB", (600, 800), (120, 150, 170))
+    draw, (x, y), r = ImageDraw.Draw(image), at, radius
+
+    def spot(left: float, top: float, right: float, bottom: float, colour: tuple[int, int, int]) -> None:
+        draw.ellipse((x + left * r, y + top * r, x + right * r, y + bottom * r), fill=colour)
+
+    spot(-1.05, -1.45, 1.05, 1.2, HAIR)
+    spot(-0.85, -1.1, 0.85, 1.2, (225, 185, 160))
+    for side in (-0.36, 0.36):
+        spot(side - 0.27, -0.34, side + 0.27, 0.04, (165, 120, 100))
+        spot(side - 0.18, -0.22, side + 0.18, -0.02, (240, 240, 240))
+        spot(side - 0.09, -0.22, side + 0.09, -0.02, (30, 20, 20))
+    spot(-0.18, 0.27, 0.18, 0.4, (180, 130, 110))
+    spot(-0.36, 0.55, 0.36, 0.75, (150, 70, 70))
     return image
 
 
@@ -46,8 +72,87 @@ def test_a_sideways_photo_is_turned_upright() -> None:
 
 
 def test_transparency_becomes_white() -> None:
-    report = prepare([("cut-out.png", encoded(Image.new("RGBA", (200, 200), (255, 0, 0, 0))))], 96)
+    cut_out = halves().convert("RGBA")
+    cut_out.paste((255, 0, 0, 0), (60, 60, 140, 140))
+    report = prepare([("cut-out.png", encoded(cut_out))], 96)
     assert report.accepted[0].image.getpixel((48, 48)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["I;16", "CMYK", "L", "P", "LA", "1"])
+def test_every_kind_of_pixel_becomes_rgb(kind: str) -> None:
+    if kind == "I;16":
+        grey = np.asarray(halves().convert("L"), np.uint16) * 257
+        content = encoded(Image.fromarray(grey))
+    else:
+        content = encoded(halves().convert(kind), "JPEG" if kind == "CMYK" else "PNG")
+    (photo,) = prepare([("photo", content)], 96).accepted
+    expected = halves().convert("1" if kind == "1" else "L")
+    assert photo.image.mode == "RGB"
+    if kind != "1":
+        seen = photo.image.convert("L").getpixel((60, 90))
+        assert abs(seen - expected.getpixel((125, 187))) < 12
+
+
+def test_a_face_decides_the_crop_and_no_head_is_cut() -> None:
+    for radius, at in ((60, (150, 200)), (90, (480, 560)), (200, (300, 320))):
+        (photo,) = prepare([("me.png", encoded(portrait(radius, at)))], 256).accepted
+        assert photo.face
+        hair = np.abs(np.asarray(photo.image, int) - HAIR).max(2) < 12
+        rows, columns = np.nonzero(hair)
+        assert rows.min() > 2 and columns.min() > 2 and columns.max() < 253, (radius, at)
+        assert hair.sum() > 256 * 256 * 0.02, "the head is large enough to learn"
+
+
+def test_several_faces_are_a_question() -> None:
+    both = portrait(80, (430, 300), portrait(80, (150, 300)))
+    report = prepare([("us.png", encoded(both))], 96)
+    assert report.accepted == report.rejected == ()
+    (photo,) = report.unclear
+    assert (photo.name, [image.size for image in photo.images]) == ("us.png", [(96, 96)] * 2)
+    assert not prepare([("us.png", encoded(both))], 96, class_name="dog").unclear
+
+
+def test_a_companion_far_behind_is_no_question() -> None:
+    behind = portrait(110, (200, 400), portrait(40, (520, 120)))
+    assert prepare([("me.png", encoded(behind))], 96).accepted[0].face
+
+
+def test_a_blurred_photo_and_one_saved_again_are_refused() -> None:
+    with Image.open(SELFIES / "selfie-01.jpg") as selfie:
+        files = [
+            ("selfie.jpg", (SELFIES / "selfie-01.jpg").read_bytes()),
+            ("blurred.jpg", encoded(selfie.filter(ImageFilter.GaussianBlur(24)), "JPEG")),
+            ("smaller.jpg", encoded(selfie.resize((300, 300)), "JPEG", quality=60)),
+        ]
+    report = prepare(files, 96)
+    assert [photo.name for photo in report.accepted] == ["selfie.jpg"]
+    assert [refused.code for refused in report.rejected] == ["blurred", "duplicate"]
+
+
+def test_all_toy_selfies_are_good() -> None:
+    files = [(path.name, path.read_bytes()) for path in sorted(SELFIES.glob("*.jpg"))]
+    report = prepare(files, 96)
+    assert (len(report.accepted), report.rejected, report.unclear) == (len(files), (), ())
+
+
+def test_small_is_measured_by_the_model() -> None:
+    content = encoded(halves(200, 200))
+    assert prepare([("a.png", content)], 96).accepted
+    assert prepare([("a.png", content)], 512).rejected[0].code == "too_small"
+
+
+def test_nothing_of_the_file_but_its_pixels_is_kept() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    (photo,) = prepare([("a.jpg", encoded(halves(), "JPEG", exif=exif, comment=b"at home"))], 96).accepted
+    assert not photo.image.info
+    assert not photo.image.getexif()
+
+
+def test_the_crops_of_a_job_are_taken_as_they_are(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(encoded(Image.new("RGB", (96, 96), "red")))
+    assert [crop.size for crop in read_crops(tmp_path, 96)] == [(96, 96)] * 3
 
 
 def test_bad_files_are_refused_one_by_one_and_good_ones_kept() -> None:

@@ -6,24 +6,44 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
+from inference.bases import MINI
+from inference.model import load
+from inference.sampler import Brush, draw
 from tests.training import QUICK, SELFIES, make_job, run, start
-from trainer.events import Cancelled, Checkpoint, Done, Failed, Progress, Sample, Started, parse_event
+from trainer.events import (
+    Cancelled,
+    Checkpoint,
+    Done,
+    Failed,
+    LossPlot,
+    Plan,
+    Preview,
+    Progress,
+    Sample,
+    Started,
+    Strip,
+    parse_event,
+)
 
 
 def weights(job: Path) -> dict[str, torch.Tensor]:
-    return load_file(job / "model/unet/diffusion_pytorch_model.safetensors")
+    """All weights that a job has trained and saved."""
+    files = sorted((job / "model").glob("**/*.safetensors"))
+    return {f"{file.parent.name}.{name}": value for file in files for name, value in load_file(file).items()}
 
 
 def test_the_command_trains_saves_and_samples(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["train", "--photos", str(SELFIES), "--name", "abraza", "--class", "person", "--base", "mini"]
     words += ["--steps", "8", "--class-images", "2", "--class-image-steps", "2", "--sample-steps", "2"]
+    words += ["--preview-steps", "2", "--method", "full"]
     words += ["--sample-prompt", "oil painting of abraza person", "--seed", "7", "--out", str(out)]
     status, events, log = run(words)
     assert status == 0, log
@@ -36,11 +56,49 @@ def test_the_command_trains_saves_and_samples(tmp_path: Path) -> None:
         assert picture.size == (96, 96)
         assert picture.text["parameters"].startswith("oil painting of abraza person\nSteps: 2")
     assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
-        "class_images", "job.json", "model", "photos", "result.jsonl", "samples",
+        "class_images", "job.json", "loss.png", "model", "photos", "previews", "result.jsonl", "samples",
+        "strip.png",
     ]  # fmt: skip
     pipeline = StableDiffusionPipeline.from_pretrained(out / "model")
     picture = pipeline("photo of abraza person", num_inference_steps=1, output_type="np").images[0]
     assert picture.shape == (96, 96, 3)
+
+
+def test_two_subjects_become_one_lora_that_draws_both(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["train", "--concept", f"abraza:person:{SELFIES}", "--concept", f"mirelu:cat:{SELFIES}"]
+    words += ["--steps", "8", "--class-images", "2", "--class-image-steps", "2", "--sample-steps", "2"]
+    words += ["--samples", "3", "--preview-steps", "2", "--method", "lora", "--lora-rank", "2"]
+    status, events, log = run([*words, "--vae", str(MINI / "vae"), "--out", str(out)])
+    assert status == 0, log
+    samples = [event for event in events if isinstance(event, Sample)]
+    assert [sample.prompt for sample in samples] == [
+        "photo of abraza person", "photo of mirelu cat", "photo of abraza person",
+    ]  # fmt: skip
+    assert len(list((out / "class_images").iterdir())) == 2
+    assert sorted(path.name for path in (out / "model").iterdir()) == ["lora.json", "lora.safetensors"]
+    assert any(isinstance(event, Plan) and event.method == "lora" for event in events)
+    assert [event.step for event in events if isinstance(event, Preview)] == [0, 2, 4, 6, 8]
+    assert any(isinstance(event, LossPlot) for event in events)
+    with Image.open(next(event.path for event in events if isinstance(event, Strip))) as strip:
+        assert strip.width > 4 * strip.height / 2
+    # What the trainer drew with its additions, the engine draws with them merged into the base.
+    model = load(str(out / "model"), torch.device("cpu"), torch.float32)
+    (again,) = draw(
+        model, ["photo of mirelu cat"], [""], [samples[1].seed], Brush(2, 7.5, 96, 96), lambda _: None
+    )
+    with Image.open(samples[1].path) as drawn:
+        difference = np.abs(np.asarray(drawn, dtype=float) - np.asarray(again, dtype=float))
+    assert difference.mean() < 0.5
+
+
+def test_a_run_that_learns_nothing_fails(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "job", QUICK.model_copy(update={"learning_rate": 1e-12, "steps": 2}))
+    status, events, _ = run([str(job)])
+    assert status == 1
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "learned_nothing"
+    assert not (job / "model").exists()
 
 
 def test_a_finished_job_is_only_told_again(job: Path) -> None:
@@ -52,9 +110,10 @@ def test_a_finished_job_is_only_told_again(job: Path) -> None:
     assert (job / "model/model_index.json").stat().st_mtime_ns == changed
 
 
-def test_a_killed_job_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_killed_job_goes_on_and_ends_with_the_same_weights(method: str, tmp_path: Path) -> None:
     # Long enough that the kill comes in the middle even where this process is slow to hear of a step.
-    longer = QUICK.model_copy(update={"steps": 24})
+    longer = QUICK.model_copy(update={"steps": 24, "method": method, "text_encoder_steps": 12})
     job = make_job(tmp_path / "job", longer)
     killed = make_job(tmp_path / "killed", longer.model_copy(update={"checkpoint_seconds": 1e-6}))
     process = start([str(killed)], stdin=subprocess.DEVNULL)
@@ -129,6 +188,8 @@ def test_a_full_disk_is_said_and_nothing_half_written(tmp_path: Path) -> None:
         ({"--base": "sd99"}, "unknown_base"),
         ({"--photos": "nowhere"}, "no_photos"),
         ({"--steps": "0"}, "bad_job"),
+        ({"--concept": "mirelu"}, "bad_job"),
+        ({"--concept": f"ABRAZA:cat:{SELFIES}"}, "bad_job"),
     ],
 )
 def test_what_is_asked_wrongly_is_a_clear_error(tmp_path: Path, changes: dict[str, str], code: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
-from inference.bases import MINI
+from inference.bases import BASES, MINI
 from trainer.errors import TrainError
 from trainer.names import check_name, is_common_word
-from trainer.spec import Concept, Recipe, TrainSpec, steps_for
+from trainer.presets import Preset, recipe_for
+from trainer.spec import Concept, Recipe, TrainSpec, sample_prompts, steps_for
 
 
 @pytest.mark.parametrize(("photos", "steps"), [(3, 400), (6, 700), (9, 1000), (10, 1000), (20, 2000)])
@@ -56,3 +59,35 @@ def test_ordinary_words_are_known() -> None:
 def test_a_word_of_the_bases_vocabulary_is_known() -> None:
     assert is_common_word("moustache", MINI / "tokenizer")
     assert not is_common_word("moustache")
+
+
+def test_jobs_from_before_several_sample_prompts_are_read() -> None:
+    assert Recipe.model_validate({"sample_prompt": "oil painting"}).sample_prompts == ("oil painting",)
+    assert Recipe.model_validate({"sample_prompt": None}).sample_prompts == ()
+
+
+def test_samples_take_their_prompts_in_turn() -> None:
+    concepts = tuple(Concept(name=name, photos=name) for name in ("abraza", "mirelu"))
+    spec = TrainSpec(base="mini", concepts=concepts, recipe=Recipe(samples=3))
+    assert [prompt.split()[2] for prompt in sample_prompts(spec)] == ["abraza", "mirelu", "abraza"]
+    asked = spec.model_copy(update={"recipe": Recipe(samples=1, sample_prompts=("one", "two"))})
+    assert sample_prompts(asked) == ("one", "two")
+    assert sample_prompts(spec.model_copy(update={"recipe": Recipe(samples=0)})) == ()
+
+
+def test_two_subjects_need_two_names() -> None:
+    with pytest.raises(ValidationError, match="same name"):
+        TrainSpec(
+            base="mini", concepts=(Concept(name="abraza", photos="a"), Concept(name="Abraza", photos="b"))
+        )
+
+
+@pytest.mark.parametrize("preset", get_args(Preset))
+@pytest.mark.parametrize("base", [*BASES, "somebody/model"])
+def test_every_preset_suits_every_base(base: str, preset: Preset) -> None:
+    recipe = recipe_for(base, preset, method="lora")
+    assert recipe.method == "lora"
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
+    assert (recipe.vae is not None) == (base in ("sd15", "sd21-base", "sd21"))
+    # The mini model learns in far larger steps.
+    assert (recipe_for(base, preset).learning_rate > 1e-5) == (base == "mini")

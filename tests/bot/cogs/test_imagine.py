@@ -30,6 +30,18 @@ async def test_the_card_shows_progress_and_then_the_pictures(here: World, gpu: S
     assert alt_texts(done) == [f"Picture {number}: a cat" for number in (1, 2, 3)]
 
 
+async def test_the_live_card_shows_what_there_is_so_far(here: World, app: App, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    gpu.preview = True
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat", seed=7)
+
+    live = await eventually(lambda: [one for one in cards(here, "Step 25 of 50") if one.attachments])
+    assert alt_texts(live[0]) == ["What the pictures look like so far"]
+    gpu.gate.set()
+    done = await card_saying(here, "seed 7")
+    assert len(done.attachments) == 4
+
+
 async def test_small_pictures_are_enlarged_and_keep_their_parameters(here: World) -> None:
     await here.visitor.slash(here.studio, "imagine", prompt="a cat", count=1, seed=7)
     (shown,) = (await card_saying(here, "seed 7")).attachments

@@ -22,9 +22,12 @@ async def test_the_form_leads_to_samples_in_prompts(here: World, app: App) -> No
         "more_photos": photos(14)[10:],
         "consent": True,
     }
-    answer = await here.visitor.submit_modal(shown, values)
+    sheet = await here.visitor.submit_modal(shown, values)
+    assert sheet.ephemeral
+    assert "14 photos" in text_of(sheet.response)
+    assert "unknown yet" in text_of(sheet.response)
+    answer = await here.visitor.click(sheet.response, label="Start")
 
-    assert answer.ephemeral
     assert "Took 14 photos" in text_of(answer.response)
     samples = await card_saying(here, "Meet abraza (person)")
     assert samples.channel.id == here.prompts.id
@@ -74,7 +77,8 @@ async def test_a_waiting_training_tells_its_place_and_moves_up(here: World, gpu:
     attached = {f"photo{number}": photo for number, photo in enumerate(photos(3), 1)}
     for name in ("zuzu", "kiki"):
         other = here.guild.add_member(here.env.create_user(name))
-        await other.slash(here.studio, "train", name=name, consent=True, **attached)
+        sheet = await other.slash(here.studio, "train", name=name, consent=True, **attached)
+        await other.click(sheet.response, label="Start")
 
     assert "kiki" in text_of(await card_saying(here, "Place **2**"))
     gpu.gate.set()
@@ -94,11 +98,11 @@ async def test_unusable_photos_and_common_names_are_told_but_stop_nothing(here: 
         photo3=first[2],
         photo4=("copy.png", first[0][1]),
         photo5=("notes.txt", b"no picture at all"),
-        photo6=("stamp.png", png((1, 2, 3), side=16)),
+        photo6=("stamp.png", png(1, side=16)),
     )
 
     said = text_of(answer.response)
-    assert "Took 3 photos" in said
+    assert "**3 photos**" in said
     assert "**copy.png** is the same picture" in said
     assert "**notes.txt** is not a picture" in said
     assert "**stamp.png** is too small" in said

@@ -12,7 +12,9 @@ from tests.bot.services.house import House, Recorder
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     files = FileStore(tmp_path / "home")
     db = await Database.open(files.database)
-    yield House(db, files)
+    house = House(db, files)
+    yield house
+    await house.client.close()
     await db.close()
 
 

@@ -7,21 +7,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from cryptography.fernet import Fernet
 from PIL import Image
 
 from bot.gpu.base import Gpu
+from bot.services.access import Access
+from bot.services.endpoints import EndpointService
+from bot.services.estimates import Estimates
+from bot.services.gallery import GalleryService
 from bot.services.imagining import ImagineService
+from bot.services.owned import OwnedModels
 from bot.services.queue import Dispatcher
+from bot.services.redrawing import Redrawing
+from bot.services.styles import StyleBook
 from bot.services.training import TrainingService, Upload
+from bot.services.wish import Wish
 from data.database import Database
+from data.drafts import Draft
+from data.endpoints import Endpoints
 from data.files import FileStore
+from data.gallery import Gallery
 from data.jobs import Job, Jobs
 from data.models import Models
 from data.pictures import Picture, Pictures
+from data.secrets import Vault
 from data.settings import Settings
+from data.styles import Styles
+from inference.endpoint import EndpointClient, Limits
+from inference.endpoint_hosts import Hosts
 
 ANN, BOB, GUILD = 1, 2, 7
 WAIT_SECONDS = 240
+QUICK = Limits(connect=2, answer=5, body=1, hold=0.2, retry=0.1, tick=0.05)
 
 
 @dataclass
@@ -59,6 +76,13 @@ class House:
         self.models = Models(db, files)
         self.pictures = Pictures(db, files)
         self.settings = Settings(db)
+        self.estimates = Estimates(db, self.jobs)
+        self.vault = Vault(db, [Fernet(Fernet.generate_key())])
+        self.kept_endpoints = Endpoints(db)
+        self.client = EndpointClient(Hosts(["127.0.0.1"]), QUICK)
+        self.endpoints = EndpointService(
+            db, self.kept_endpoints, self.vault, self.models, self.estimates, self.client
+        )
         self.woken = 0
 
     def wake(self) -> None:
@@ -69,12 +93,18 @@ class House:
             self.db,
             self.files,
             self.jobs,
-            self.models,
             self.settings,
+            Access(self.db, self.jobs, self.settings, max_train_jobs=max_jobs, max_draw_jobs=5),
+            self.estimates,
             base=base,
-            max_jobs=max_jobs,
             wake=self.wake,
         )
+
+    def access(self, max_draw_jobs: int = 5) -> Access:
+        return Access(self.db, self.jobs, self.settings, max_train_jobs=2, max_draw_jobs=max_draw_jobs)
+
+    def styles(self, base: str = "mini") -> StyleBook:
+        return StyleBook(Styles(self.db), self.settings, base=base)
 
     def imagining(self, base: str = "mini", max_jobs: int = 5) -> ImagineService:
         return ImagineService(
@@ -83,25 +113,51 @@ class House:
             self.jobs,
             self.models,
             self.pictures,
+            self.settings,
+            self.access(max_jobs),
+            self.endpoints,
+            self.styles(base),
             base=base,
-            max_jobs=max_jobs,
             wake=self.wake,
         )
 
-    def dispatcher(self, gpu: Gpu, listener: Recorder) -> Dispatcher:
-        return Dispatcher(self.db, self.files, self.jobs, self.models, self.pictures, gpu, listener)
+    def redrawing(self) -> Redrawing:
+        return Redrawing(self.imagining(), self.jobs, self.models, self.pictures, self.settings)
 
-    async def accept(self, user: int = ANN, photos: int = 3) -> Job:
-        accepted = await self.training().accept(
+    def gallery(self) -> GalleryService:
+        return GalleryService(Gallery(self.db), self.jobs, self.pictures, self.settings, self.access())
+
+    def dispatcher(self, gpu: Gpu, listener: Recorder, drawings: int = 1) -> Dispatcher:
+        return Dispatcher(
+            self.db,
+            self.files,
+            self.jobs,
+            self.models,
+            self.pictures,
+            gpu,
+            listener,
+            endpoints=self.endpoints,
+            drawings=drawings,
+        )
+
+    def owned(self) -> OwnedModels:
+        return OwnedModels(self.db, self.files, self.models, self.jobs.cancel)
+
+    async def draft(self, user: int = ANN, photos: int = 3) -> Draft:
+        return await self.training().draft(
             uploads(photos),
-            name="abraza",
+            Wish(name="abraza"),
             consent=True,
             user_id=user,
             guild_id=GUILD,
             channel_id=8,
             locale="en",
         )
-        return accepted.job
+
+    async def accept(self, user: int = ANN, photos: int = 3) -> Job:
+        """A training in the queue."""
+        draft = await self.draft(user, photos)
+        return await self.training(max_jobs=100).start(draft.id, user)
 
     async def imagine(self, prompt: str = "a cat", user: int = ANN, count: int = 2) -> Job:
         return await self.imagining().submit(

@@ -10,7 +10,7 @@ DAY = 24 * 3600
 
 
 def housekeeping(house: House) -> Housekeeping:
-    return Housekeeping(house.files, house.jobs, house.models, house.pictures)
+    return Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures)
 
 
 @pytest.mark.parametrize("sweep", [Housekeeping.sweep, Housekeeping.sweep_ended])

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from bot.services.imagining import DrawPayload
+from bot.services.draw_payload import DrawPayload
+from bot.services.imagining import Asker
 from bot.services.refusal import Refusal
 from data.jobs import JobKind, JobState
 from tests.bot.services.house import ANN, BOB, GUILD, House
@@ -12,11 +13,20 @@ ORIGIN: dict[str, Any] = {"user_id": ANN, "guild_id": GUILD, "channel_id": 8, "l
 
 
 async def test_a_prompt_is_queued_with_all_it_needs(house: House) -> None:
-    job = await house.imagining().submit(" a cat ", **ORIGIN, seed=5, steps=20, negative="dog", width=64)
+    job = await house.imagining().submit(
+        " a cat ", **ORIGIN, seed=5, steps=20, negative="dog", size="portrait"
+    )
     assert (job.kind, job.state, job.steps, job.model_id) == (JobKind.draw, JobState.queued, 20, None)
     payload = DrawPayload.of(await house.job(job.id))
     assert payload == DrawPayload(
-        prompt="a cat", negative="dog", steps=20, seed=5, width=64, base="mini", model_id=None
+        prompt="a cat",
+        negative="dog",
+        steps=20,
+        seed=5,
+        width=96,
+        height=144,
+        size="portrait",
+        base="mini",
     )
     assert house.woken == 1
 
@@ -31,7 +41,9 @@ async def test_without_a_seed_each_drawing_has_its_own(house: House) -> None:
     [
         ("me as a mafia boss", "abraza person as a mafia boss"),
         ("Me and the sea", "abraza person and the sea"),
-        ("a meadow with some home", "a meadow with some home"),
+        ("a meadow with some home", "abraza person, a meadow with some home"),
+        ("Abraza at sea", "abraza person at sea"),
+        ("an abraza person, abraza", "an abraza person, abraza person"),
     ],
 )
 async def test_me_is_whom_the_model_knows(house: House, prompt: str, drawn: str) -> None:
@@ -53,13 +65,16 @@ async def test_a_model_of_somebody_else_or_of_another_guild_does_not_draw(house:
 @pytest.mark.parametrize(
     ("changes", "code", "params"),
     [
-        ({"count": 17}, "bad_value", {"field": "count", "low": 1, "high": 16}),
+        ({"count": 5}, "bad_value", {"field": "count", "low": 1, "high": 4}),
+        ({"steps": 101}, "bad_value", {"field": "steps", "low": 1, "high": 100}),
         ({"guidance": -1.0}, "bad_value", {"field": "guidance", "low": 0, "high": 50}),
         ({"seed": 2**32}, "bad_value", {"field": "seed", "low": 0, "high": 2**32 - 1}),
-        ({"width": 8}, "bad_value", {"field": "width", "low": 64, "high": 2048}),
-        ({"prompt": "  "}, "bad_value", {"field": "prompt"}),
-        ({"prompt": "x" * 1001}, "bad_value", {"field": "prompt"}),
-        ({"height": 100}, "bad_size", {}),
+        ({"prompt": "  "}, "prompt_empty", {}),
+        ({"prompt": "x" * 4000}, "prompt_too_long", {"length": 4000, "limit": 1000}),
+        ({"negative": "🐈" * 1001}, "prompt_too_long", {"length": 1001, "limit": 1000}),
+        ({"style": "cubism"}, "no_such_style", {"name": "cubism"}),
+        ({"backend": "endpoint"}, "no_endpoint", {}),
+        ({"prompt": "a naked person"}, "word_blocked", {"word": "naked"}),
     ],
 )
 async def test_a_value_out_of_range_is_refused_with_its_limits(
@@ -80,34 +95,6 @@ async def test_one_person_can_not_take_all_places_even_at_once(house: House) -> 
     assert await service.submit("a cat", **ORIGIN | {"user_id": BOB})
 
 
-async def test_again_asks_for_the_same_with_another_seed(house: House) -> None:
-    first = await house.imagining().submit("a cat", **ORIGIN, steps=20, guidance=3.0)
-    again = await house.imagining().again(first.id, **ORIGIN | {"user_id": BOB})
-    before, after = DrawPayload.of(first), DrawPayload.of(again)
-    assert before.seed != after.seed
-    assert after == before.model_copy(update={"seed": after.seed})
-    assert (again.user_id, again.id) == (BOB, first.id + 1)
-
-
-async def test_again_is_refused_across_guilds_people_and_lost_models(house: House) -> None:
-    model_id = await house.make_model(ANN)
-    service = house.imagining()
-    drawing = await service.submit("me", **ORIGIN, model_id=model_id)
-    training = await house.accept(BOB)
-    for job_id, origin, code in (
-        (drawing.id, ORIGIN | {"guild_id": 99}, "no_such_job"),
-        (training.id, ORIGIN, "no_such_job"),
-        (12345, ORIGIN, "no_such_job"),
-        (drawing.id, ORIGIN | {"user_id": BOB}, "not_yours"),
-    ):
-        with pytest.raises(Refusal) as refused:
-            await service.again(job_id, **origin)
-        assert refused.value.code == code
-    await house.training().delete_model(model_id, ANN)
-    with pytest.raises(Refusal, match="no_such_model"):
-        await service.again(drawing.id, **ORIGIN)
-
-
 async def test_only_who_asked_can_remove_the_pictures(house: House) -> None:
     job = await house.imagine()
     folder = house.files.pictures(job.id)
@@ -124,3 +111,79 @@ async def test_only_who_asked_can_remove_the_pictures(house: House) -> None:
     assert await house.imagining().delete(job.id, ANN) == 0
     with pytest.raises(Refusal, match="no_such_job"):
         await house.imagining().delete(999, ANN)
+
+
+async def test_what_is_not_said_the_guild_decides_within_its_limits(house: House) -> None:
+    await house.settings.update(
+        GUILD,
+        default_draw_steps=7,
+        max_draw_steps=9,
+        max_count=2,
+        default_guidance=3.0,
+        default_size="landscape",
+    )
+    payload = DrawPayload.of(await house.imagining().submit("a cat", **ORIGIN))
+    assert (payload.steps, payload.count, payload.guidance) == (7, 2, 3.0)
+    assert (payload.size, payload.width, payload.height) == ("landscape", 144, 96)
+    with pytest.raises(Refusal, match="bad_value"):
+        await house.imagining().submit("a cat", **ORIGIN, steps=10)
+    await house.settings.update(GUILD, backends=("local",))
+    assert DrawPayload.of(await house.imagining().submit("a cat", **ORIGIN)).backend == "local"
+    with pytest.raises(Refusal, match="backend_off"):
+        await house.imagining().submit("a cat", **ORIGIN, backend="endpoint")
+
+
+async def test_roles_and_quotas_bind_who_draws(house: House) -> None:
+    await house.settings.update(GUILD, imagine_roles=(5,), daily_pictures=6)
+    service = house.imagining()
+    with pytest.raises(Refusal, match="not_allowed_role"):
+        await service.submit("a cat", **ORIGIN)
+    member = Asker(role_ids=(5,))
+    await service.submit("a cat", **ORIGIN, asker=member)
+    with pytest.raises(Refusal, match="quota_pictures"):
+        await service.submit("a cat", **ORIGIN, asker=member)
+    assert await service.submit("a cat", **ORIGIN, asker=member, count=2)
+
+
+async def test_a_shared_model_draws_for_everybody_of_its_guild(house: House) -> None:
+    model_id = await house.make_model(ANN)
+    await house.models.share(model_id, True)
+    bob = ORIGIN | {"user_id": BOB}
+    assert await house.imagining().pick("ABRAZA", BOB, GUILD) == (model_id, None)
+    assert (await house.imagining().submit("me", **bob, model_id=model_id)).model_id == model_id
+
+
+async def test_a_model_or_base_is_picked_by_what_people_call_it(house: House) -> None:
+    service = house.imagining()
+    assert await service.pick("", ANN, GUILD) == (None, None)
+    assert await service.pick("base", ANN, GUILD) == (None, "mini")
+    with pytest.raises(Refusal, match="no_such_model"):
+        await service.pick("sd15", ANN, GUILD)
+    await house.settings.update(GUILD, bases=("mini", "sd15"))
+    assert await service.pick("sd15", ANN, GUILD) == (None, "sd15")
+    drawn = DrawPayload.of(await service.submit("a cat", **ORIGIN, base="sd15", size="portrait"))
+    assert (drawn.base, drawn.base_asked, drawn.width, drawn.height) == ("sd15", True, 512, 768)
+    model_id = await house.make_model(ANN)
+    assert await service.pick("", ANN, GUILD) == (model_id, None)
+    for chosen in (str(model_id), "abraza", "Abraza Person"):
+        assert await service.pick(chosen, ANN, GUILD) == (model_id, None)
+        with pytest.raises(Refusal, match="no_such_model"):
+            await service.pick(chosen, BOB, GUILD)
+
+
+async def test_a_style_goes_around_the_prompt(house: House) -> None:
+    model_id = await house.make_model(ANN)
+    payload = DrawPayload.of(
+        await house.imagining().submit("me | Vermeer", **ORIGIN, model_id=model_id, style="concept-art")
+    )
+    assert payload.prompt == (
+        "concept art oil painting of abraza person by Vermeer, extremely detailed, artstation, 4k"
+    )
+    assert (payload.style, payload.subject) == ("concept-art", "abraza person")
+
+
+async def test_a_moderator_removes_pictures_of_others(house: House) -> None:
+    job = await house.imagine()
+    with pytest.raises(Refusal, match="not_yours"):
+        await house.imagining().delete(job.id, BOB)
+    assert await house.imagining().delete(job.id, BOB, moderator=True) == 0

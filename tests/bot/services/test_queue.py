@@ -201,7 +201,7 @@ async def test_a_drawing_without_its_model_fails(house: House, recorder: Recorde
     model_id = await house.make_model()
     origin = Origin(user_id=ANN, guild_id=GUILD, channel_id=3, locale="en")
     job = await house.imagining().submit("me", **origin, model_id=model_id)
-    await house.training().delete_model(model_id, ANN)
+    await house.models.delete(model_id)
     async with serving(house, ScriptedGpu(), recorder):
         failed = await house.announced(job.id)
     assert failed.error_code == "no_such_model"
@@ -266,6 +266,24 @@ async def test_people_are_served_in_turn(house: House, recorder: Recorder) -> No
         for job in made:
             await house.announced(job.id)
     assert gpu.trained == [made[0].id, made[2].id, made[1].id]
+
+
+async def test_a_lane_of_several_places_keeps_one_for_others(house: House, recorder: Recorder) -> None:
+    gpu = ScriptedGpu()
+    gpu.gate.clear()
+    anns = [await house.imagine(user=ANN) for _ in range(3)]
+    dispatcher = house.dispatcher(gpu, recorder, drawings=3)
+    await dispatcher.start()
+    for job in anns[:2]:
+        await house.until(running, job.id)
+    bobs = await house.imagine(user=BOB)
+    dispatcher.wake()
+    await house.until(running, bobs.id)
+    assert (await house.job(anns[2].id)).state is JobState.queued
+    gpu.gate.set()
+    for job in (*anns, bobs):
+        assert (await house.announced(job.id)).state is JobState.done
+    await dispatcher.stop()
 
 
 async def test_a_stop_puts_running_work_back_without_blame(house: House, recorder: Recorder) -> None:

@@ -1,0 +1,82 @@
+"""`/privacy` and Report, as people meet them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+from simcord.actors import MemberActor
+
+from bot.app import App
+from bot.sandbox import World
+from data.jobs import Job
+from tests.bot.face import card_saying, cards, eventually, text_of, train
+from tests.fakes import ScriptedGpu
+
+
+@pytest.fixture
+def friend(here: World) -> MemberActor:
+    return here.guild.add_member(here.env.create_user("friend"))
+
+
+async def drawn(here: World, app: App, prompt: str = "a cat", count: int = 2) -> Job:
+    await here.visitor.slash(here.studio, "imagine", prompt=prompt, count=count, seed=7)
+    await eventually(lambda: [card for card in cards(here, prompt) if card.attachments])
+    (job, *_) = await app.jobs.of_user(here.visitor.id)
+    return job
+
+
+async def test_it_shows_what_is_kept_and_hands_it_out(here: World, app: App) -> None:
+    job = await drawn(here, app)
+    shown = await here.visitor.slash(here.studio, "privacy")
+    assert shown.ephemeral
+    assert "**Pictures** 2" in text_of(shown.response)
+    sent = await here.visitor.click(shown.response, label="Download")
+    assert "zip files: 1" in text_of(sent.response)
+    (message,) = sent.followups
+    with zipfile.ZipFile(io.BytesIO(await message.attachments[0].read())) as archive:
+        assert {"data.json", f"pictures/{job.id}/0.png"} <= set(archive.namelist())
+
+
+async def test_everything_goes_on_the_second_press(here: World, app: App, gpu: ScriptedGpu) -> None:
+    await train(here)
+    await card_saying(here, "Meet abraza")
+    await drawn(here, app, "as a king")
+    gpu.gate.clear()
+    await here.visitor.slash(here.studio, "imagine", prompt="as a queen")
+    await card_saying(here, "Step 25 of 50")
+    shown = await here.visitor.slash(here.studio, "privacy")
+    asked = await here.visitor.click(shown.response, label="Delete everything")
+    assert len(await app.jobs.of_user(here.visitor.id)) == 3, "the first press only asks"
+    await here.visitor.click(asked.response, label="Delete for good")
+
+    assert "Everything about you is gone" in text_of(asked.response)
+    assert await app.jobs.of_user(here.visitor.id) == []
+    assert list(app.files.models.iterdir()) == list(app.files.all_pictures.iterdir()) == []
+    assert await eventually(lambda: not cards(here, "king") and not cards(here, "queen"))
+
+
+async def test_photos_can_go_alone(here: World, app: App, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
+    await train(here)
+    await card_saying(here, "loss 0.250")
+    shown = await here.visitor.slash(here.studio, "privacy")
+    asked = await here.visitor.click(shown.response, label="Delete my photos")
+    await here.visitor.click(asked.response, label="Delete for good")
+    assert "Trainings that held some: 1" in text_of(asked.response)
+    await card_saying(here, "Stopped learning abraza")
+    assert list(app.files.jobs.iterdir()) == []
+
+
+async def test_a_message_that_discord_keeps_is_tried_again(here: World, app: App) -> None:
+    await drawn(here, app)
+    here.env.inject_error("DELETE", "/channels/*/messages/*", status=500, times=6)
+    await app.privacy.erase_person(here.visitor.id)
+    assert await app.db.rows("SELECT * FROM removals")
+    await eventually(lambda: _swept(app, here))
+
+
+async def _swept(app: App, here: World) -> bool:
+    await app.janitor.remove_messages()
+    return not cards(here, "a cat") and not await app.db.rows("SELECT * FROM removals")

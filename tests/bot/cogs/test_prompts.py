@@ -1,0 +1,192 @@
+"""Sharing, voting, trying on, the lists of `/prompts`, and the weekly digest."""
+
+from __future__ import annotations
+
+import time
+
+import discord
+import pytest
+
+from bot.app import App
+from bot.sandbox import World
+from bot.services.digest import WEEK_SECONDS
+from tests.bot.cogs.test_restart import restarted
+from tests.bot.cogs.test_results import drawn, friend_of, next_job
+from tests.bot.face import card_saying, cards, eventually, parts_of, photos, text_of, train
+from tests.fakes import ScriptedGpu
+
+
+async def share(here: World, card: discord.Message, number: int = 1) -> discord.Message:
+    """Share a picture of a result with four, and give the card in the gallery."""
+    asked = await here.visitor.click(card, label="Share")
+    said = await here.visitor.click(asked.response, label=f"Share {number}")
+    assert "Shared: [your card]" in text_of(said.response)
+    return (await eventually(lambda: cards(here, "shared by")))[-1]
+
+
+async def test_a_shared_picture_is_a_card_with_votes_and_is_shared_once(here: World, app: App) -> None:
+    card = await drawn(here)
+    shared = await share(here, card, 2)
+    assert shared.channel.id == here.prompts.id and len(shared.attachments) == 1
+    assert "seed 8" in text_of(shared) and "Works · 0" in text_of(shared)
+    await share(here, card, 2)
+    assert len(cards(here, "shared by")) == 1
+    await shared.delete()
+    assert (await share(here, card, 2)).id != shared.id
+
+
+async def test_votes_count_once_a_person_and_can_change(here: World) -> None:
+    shared = await share(here, await drawn(here))
+    friend = friend_of(here)
+
+    async def seen() -> tuple[bool, bool]:
+        said = text_of((await eventually(lambda: cards(here, "shared by")))[0])
+        return "Works · 2" in said, "Doesn't work · 1" in said
+
+    await here.visitor.click(shared, label="Works · 0")
+    (after,) = cards(here, "shared by")
+    assert "Works · 1" in text_of(after) and len(after.attachments) == 1
+    await friend.click(after, label="Works · 1")
+    assert await seen() == (True, False)
+    await friend.click(shared, custom_id="fails:1:0")
+    assert "Works · 1\nDoesn't work · 1" in text_of(cards(here, "shared by")[0])
+    await friend.click(shared, custom_id="fails:1:0")
+    assert "Works · 1\nDoesn't work · 0" in text_of(cards(here, "shared by")[0])
+
+
+async def test_only_the_owner_shares_and_only_with_the_role(here: World, app: App) -> None:
+    card = await drawn(here, count=1)
+    refused = await friend_of(here).click(card, label="Share")
+    assert "belongs to somebody else" in text_of(refused.response)
+    owner_only = await app.settings.update(here.guild.id, share_roles=(123,))
+    assert owner_only.share_roles == (123,)
+    friend = friend_of(here, "other")
+    await friend.slash(here.studio, "imagine", prompt="a dog", seed=9, count=1)
+    denied = await friend.click(await card_saying(here, "seed 9"), label="Share")
+    assert not cards(here, "shared by") and denied.ephemeral
+
+
+async def test_a_server_without_a_gallery_channel_says_so(here: World, app: App) -> None:
+    card = await drawn(here, count=1)
+    here.env.inject_error("POST", f"/channels/{here.prompts.id}/messages", status=403)
+    refused = await here.visitor.click(card, label="Share")
+    assert "may not post in a gallery channel" in text_of(refused.response)
+    await here.visitor.click(card, label="Share")
+    assert len(cards(here, "shared by")) == 1
+
+
+async def test_the_chosen_gallery_channel_gets_the_card(here: World, app: App) -> None:
+    await app.settings.update(here.guild.id, gallery_channel_id=here.studio.id)
+    shared = await share(here, await drawn(here))
+    assert shared.channel.id == here.studio.id
+
+
+async def test_try_it_on_me_needs_a_model_and_then_draws_with_it(
+    here: World, app: App, gpu: ScriptedGpu
+) -> None:
+    shared = await share(here, await drawn(here, "a castle", steps=20))
+    friend = friend_of(here)
+    refused = await friend.click(shared, label="Try it on me")
+    assert "nobody to try it on" in text_of(refused.response)
+    attached = {f"photo{number}": photo for number, photo in enumerate(photos(4), 1)}
+    await friend.slash(here.studio, "train", name="mojo", consent=True, **attached)
+    await card_saying(here, "Meet mojo")
+    await friend.click(shared, label="Try it on me")
+    tried = await card_saying(here, "mojo person, a castle")
+    assert f"<@{friend.id}>" in text_of(tried)
+    assert (gpu.drawn[-1].seed, gpu.drawn[-1].steps) == (7, 20)
+
+
+async def test_samples_are_a_card_of_the_gallery_too(here: World, app: App, gpu: ScriptedGpu) -> None:
+    await train(here)
+    samples = await card_saying(here, "Meet abraza")
+    await eventually(lambda: app.gallery.get(1, here.guild.id))
+    await here.visitor.click(samples, label="Works · 0")
+    after = (await eventually(lambda: cards(here, "Meet abraza")))[0]
+    assert "Works · 1" in text_of(after) and len(after.attachments) == 4
+    await here.visitor.click(samples, label="Try it on me")
+    await eventually(lambda: len(gpu.drawn) == 1)
+    assert gpu.drawn[0].prompt == "photo of abraza person"
+
+
+async def test_lists_rank_search_and_turn_pages(here: World, app: App) -> None:
+    empty = await here.visitor.slash(here.studio, "prompts top")
+    assert "Nothing here yet" in text_of(empty.response)
+    for number in range(7):
+        await here.visitor.slash(here.studio, "imagine", prompt=f"castle {number}", count=1, seed=number)
+        await here.visitor.click(await card_saying(here, f"seed {number}"), label="Share")
+    ids = [one.id for one in cards(here, "shared by")]
+    assert len(ids) == 7
+    await app.gallery.vote(3, 1, here.guild.id, True)
+    await app.gallery.vote(5, 1, here.guild.id, False)
+
+    top = await here.visitor.slash(here.studio, "prompts top")
+    assert text_of(top.response).splitlines()[1] == "**castle 2**"
+    assert len(parts_of(top.response)) <= 40
+    turned = await here.visitor.click(top.response, label="More")
+    assert "**castle 4**" in text_of(turned.response or top.response)
+    new = text_of((await here.visitor.slash(here.studio, "prompts new")).response)
+    assert new.index("castle 6") < new.index("castle 5")
+    nothing = await friend_of(here).slash(here.studio, "prompts mine")
+    assert "Nothing here yet" in text_of(nothing.response)
+    found = text_of((await here.visitor.slash(here.studio, "prompts search", words="CASTLE 4")).response)
+    assert "**castle 4**" in found and "castle 3" not in found
+    odd = await here.visitor.slash(here.studio, "prompts search", words="%_ @everyone")
+    assert "Nothing here yet" in text_of(odd.response) and "@everyone" not in text_of(odd.response)
+
+
+async def test_deleting_the_pictures_takes_the_shared_card_along(here: World, app: App) -> None:
+    card = await drawn(here)
+    shared = await share(here, card)
+    await here.visitor.click(card, label="Delete")
+    assert not cards(here, "shared by")
+    with pytest.raises(Exception, match="no_such_card"):
+        await app.gallery.get(1, here.guild.id)
+    assert shared.id
+
+
+async def test_votes_after_a_restart_and_on_what_is_gone(here: World, app: App, gpu: ScriptedGpu) -> None:
+    shared = await share(here, await drawn(here))
+    after = await restarted(here, app, gpu)
+    try:
+        await here.visitor.click(shared, label="Works · 0")
+        assert "Works · 1" in text_of(cards(here, "shared by")[0])
+        await after.gallery.remove_job(1)
+        for label in ("works:1:0", "fails:1:0", "tryon:1:0"):
+            refused = await here.visitor.click(shared, custom_id=label)
+            assert "not shared any more" in text_of(refused.response) or "nobody" in text_of(refused.response)
+    finally:
+        await after.close()
+
+
+async def test_the_digest_comes_once_a_week_where_it_is_wanted(here: World, app: App) -> None:
+    shared = await share(here, await drawn(here))
+    await here.visitor.click(shared, label="Works · 0")
+    assert await app.digest.post_due() == 0
+    await app.settings.update(here.guild.id, digest=True)
+    assert await app.digest.post_due() == 1
+    digest = await card_saying(here, "best prompts of the week")
+    assert "a cat" in text_of(digest) and len(digest.attachments) == 1
+    assert await app.digest.post_due() == 0
+    async with app.db.transaction() as tx:
+        await tx.execute("UPDATE digests SET sent_at = ?", (time.time() - WEEK_SECONDS - 1,))
+        await tx.execute("UPDATE shared SET created_at = 0")
+    assert await app.digest.post_due() == 0
+    assert len(cards(here, "best prompts of the week")) == 1
+
+
+async def test_a_digest_that_discord_did_not_take_comes_later(here: World, app: App) -> None:
+    shared = await share(here, await drawn(here))
+    await here.visitor.click(shared, label="Works · 0")
+    await app.settings.update(here.guild.id, digest=True)
+    await app.db.connection.execute("UPDATE shared SET works = 1")
+    here.env.inject_error("POST", f"/channels/{here.prompts.id}/messages", status=403)
+    assert await app.digest.post_due() == 1
+    assert not cards(here, "best prompts of the week")
+
+
+async def test_job_numbers_do_not_cross_servers(here: World, app: App) -> None:
+    await share(here, await drawn(here))
+    with pytest.raises(Exception, match="no_such_card"):
+        await app.gallery.vote(1, here.visitor.id, 99, True)
+    assert await next_job(app, 0)

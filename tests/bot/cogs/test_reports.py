@@ -1,0 +1,115 @@
+"""Report: to the moderators' log, decided with one press, told to whoever reported."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+from simcord.actors import MemberActor
+from simcord.builders import ChannelHandle
+from simcord.results import InteractionResult
+
+from bot.app import App
+from bot.sandbox import World
+from bot.ui.buttons import CardButton
+from bot.ui.look import Accent, card
+from data.jobs import Job
+from tests.bot.face import cards, eventually, text_of
+
+
+@pytest.fixture
+def friend(here: World) -> MemberActor:
+    return here.guild.add_member(here.env.create_user("friend"))
+
+
+@pytest.fixture
+async def job(here: World, app: App) -> Job:
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat", count=2, seed=7)
+    await eventually(lambda: [shown for shown in cards(here, "a cat") if shown.attachments])
+    (job, *_) = await app.jobs.of_user(here.visitor.id)
+    return job
+
+
+@pytest.fixture
+async def modlog(here: World, app: App) -> ChannelHandle:
+    channel = here.guild.create_text_channel("modlog")
+    await app.settings.update(here.guild.id, modlog_channel_id=channel.id)
+    return channel
+
+
+async def report(
+    here: World, app: App, who: MemberActor, job: Job, which: int = 0, reason: str = "not *me*"
+) -> InteractionResult:
+    """Press Report on a card of one picture of a job and send the form."""
+    row: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(
+        CardButton("report", job.id, which, label="Report")
+    )
+    channel = app.bot.get_partial_messageable(here.studio.id)
+    public = await channel.send(view=card(Accent.done, "a shared card", row))
+    form = await who.click(public, label="Report")
+    if form.modal is None:
+        return form
+    return await who.submit_modal(form, {"reason": reason, "which": [str(which)]})
+
+
+async def test_a_report_reaches_the_log_and_remove_takes_the_picture_everywhere(
+    here: World, app: App, job: Job, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    told = await report(here, app, friend, job, 1)
+    assert "The moderators can see it now" in text_of(told.response)
+    (shown,) = modlog.history()
+    said = text_of(shown)
+    assert r"not \*me\*" in said and "a cat" in said and f"<@{friend.id}>" in said
+    assert len(shown.attachments) == 1
+
+    refused = await friend.click(shown, label="Remove")
+    assert "Only moderators" in text_of(refused.response)
+    pictures = await app.pictures.of_job(job.id)
+    await here.visitor.click(shown, label="Remove")
+    assert [one.idx for one in await app.pictures.of_job(job.id)] == [0]
+    assert not pictures[1].path.exists()
+    left = [one for one in cards(here, "a cat") if one.id == job.message_id]
+    assert [len(one.attachments) for one in left] == [1], "its card shows what is left"
+    assert "removed the pictures" in text_of(modlog.history()[-1])
+    again = await report(here, app, friend, job, 1)
+    assert "not here any more" in text_of(again.response)
+
+
+async def test_the_last_picture_takes_its_card_along(
+    here: World, app: App, job: Job, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    await report(here, app, friend, job, 9999)
+    await here.visitor.click(modlog.history()[-1], label="Remove")
+    assert await eventually(lambda: not cards(here, "seed 7"))
+
+
+async def test_several_reports_of_a_picture_are_one_card(
+    here: World, app: App, job: Job, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    other = here.guild.add_member(here.env.create_user("other"))
+    await report(here, app, friend, job, 0)
+    await report(here, app, other, job, 0, "mine neither")
+    assert "reported this picture already" in text_of((await report(here, app, friend, job, 0)).response)
+    (shown,) = modlog.history()
+    assert "Reported by 2" in text_of(shown) and "mine neither" in text_of(shown)
+    await here.visitor.click(shown, label="Dismiss")
+    assert len(await app.pictures.of_job(job.id)) == 2
+    rows = await app.db.rows("SELECT state FROM reports")
+    assert [row["state"] for row in rows] == ["dismissed", "dismissed"]
+
+
+async def test_without_a_log_the_owner_hears_of_it(
+    here: World, app: App, job: Job, friend: MemberActor
+) -> None:
+    told = await report(here, app, friend, job, 0)
+    assert "The moderators can see it now" in text_of(told.response)
+    (row,) = await app.db.rows("SELECT channel_id FROM reports")
+    assert row["channel_id"] not in (here.studio.id, here.prompts.id), "a private message"
+
+
+async def test_a_report_that_nobody_can_be_shown_is_kept(
+    here: World, app: App, job: Job, friend: MemberActor
+) -> None:
+    here.env.inject_error("POST", "/users/@me/channels", status=403, code=50007, times=None)
+    told = await report(here, app, friend, job, 0)
+    assert "I have written it down" in text_of(told.response)
+    assert len(await app.db.rows("SELECT * FROM reports WHERE state = 'open'")) == 1

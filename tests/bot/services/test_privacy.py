@@ -1,0 +1,240 @@
+"""Everything about a person: shown, packed, erased; and that no table is forgotten."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.services.housekeeping import Housekeeping
+from bot.services.privacy import Privacy
+from data.jobs import Job, JobKind
+from data.personal import PERSON
+from data.reports import Reports
+from data.secrets import Vault, read_keys
+from tests.bot.services.house import ANN, BOB, GUILD, House
+from tests.fakes import paint
+
+# Columns that hold an id, but not a person's.
+NOT_A_PERSON = {
+    "guild_id",
+    "channel_id",
+    "message_id",
+    "job_id",
+    "model_id",
+    "picture_id",
+    "shared_id",
+    "endpoint_id",
+    "scope_id",
+    "samples_channel_id",
+}
+
+
+class Stopper:
+    """Cancels in the database alone: nothing runs in these tests."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.waited: list[int] = []
+
+    async def cancel(self, job_id: int) -> bool:
+        return await self.house.jobs.cancel(job_id)
+
+    async def settled(self, job_id: int) -> None:
+        self.waited.append(job_id)
+
+
+@pytest.fixture
+def stopper(house: House) -> Stopper:
+    return Stopper(house)
+
+
+@pytest.fixture
+def privacy(house: House, stopper: Stopper) -> Privacy:
+    return Privacy(house.db, house.files, stopper)
+
+
+async def drawing(house: House, user: int = ANN, guild: int = GUILD, model_id: int | None = None) -> Job:
+    """A finished drawing of one picture, with a card."""
+    job = await house.jobs.create(
+        JobKind.draw,
+        payload='{"prompt": "a secret wish"}',
+        user_id=user,
+        guild_id=guild,
+        channel_id=8,
+        locale="en",
+        model_id=model_id,
+    )
+    await house.jobs.set_message(job.id, 8, 1000 + job.id)
+    await house.jobs.start(job.id)
+    await house.jobs.finish(job.id)
+    folder = house.files.pictures(job.id)
+    folder.mkdir()
+    paint(folder / "0.png", job.id)
+    await house.pictures.add(
+        job_id=job.id, idx=0, path=folder / "0.png", prompt="a secret wish", seed=1, width=96, height=96
+    )
+    return job
+
+
+async def model(house: House, owner: int = ANN, guild: int = GUILD) -> int:
+    job = await house.jobs.create(
+        JobKind.train, payload="{}", user_id=owner, guild_id=guild, channel_id=8, locale="en"
+    )
+    await house.jobs.start(job.id)
+    await house.jobs.finish(job.id)
+    made = await house.models.create(
+        owner_id=owner,
+        guild_id=guild,
+        name="abraza",
+        class_name="person",
+        base="mini",
+        photos=6,
+        steps=9,
+        job_id=job.id,
+    )
+    made.path.mkdir()
+    (made.path / "weights").write_bytes(b"x" * 5000)
+    async with house.db.transaction() as tx:
+        await house.jobs.set_model(job.id, made.id, tx)
+    (house.files.logs / f"training-{job.id}.log").write_text("log")
+    return made.id
+
+
+async def test_every_column_with_an_id_is_known(house: House) -> None:
+    """Fails for a new table whose person's column `data.personal` would not find."""
+    tables = await house.db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+    unknown = []
+    for (table,) in tables:
+        for column in await house.db.rows(f"PRAGMA table_info({table})"):
+            name = column["name"]
+            if name.endswith(("_id", "_by")) and name not in {*PERSON, *NOT_A_PERSON}:
+                unknown.append(f"{table}.{name}")
+            assert name != "scope_id" or table in ("secrets", "endpoints"), table
+    assert unknown == []
+
+
+async def test_everything_of_a_person_goes_and_nothing_of_others(
+    house: House, privacy: Privacy, stopper: Stopper
+) -> None:
+    mine, theirs = await model(house), await model(house, BOB)
+    wish, other = await drawing(house, model_id=mine), await drawing(house, BOB, model_id=mine)
+    waiting = await house.imagine(user=ANN)
+    with_mine = await house.jobs.create(
+        JobKind.draw, payload="{}", user_id=BOB, guild_id=GUILD, channel_id=8, locale="en", model_id=mine
+    )
+    vault = Vault(house.db, read_keys(None, house.files.secret_key))
+    await vault.put("user", ANN, "hub", SecretStr("hf_x"))
+    await vault.put("guild", ANN, "hub", SecretStr("hf_y"))
+    reports = Reports(house.db)
+    report = await reports.add(
+        job_id=wish.id, idx=0, reporter_id=BOB, guild_id=GUILD, reason="no", locale="en"
+    )
+    assert report is not None
+    await reports.set_message(report.id, 77, 78)
+
+    await privacy.erase_person(ANN)
+
+    for table in [
+        row["name"] for row in await house.db.rows("SELECT name FROM sqlite_master WHERE type='table'")
+    ]:
+        columns = [row["name"] for row in await house.db.rows(f"PRAGMA table_info({table})")]
+        for column in set(columns) & set(PERSON):
+            assert await house.db.rows(f"SELECT 1 FROM {table} WHERE {column} = ?", (ANN,)) == [], table
+    assert await vault.get("user", ANN, "hub") is None and await vault.get("guild", ANN, "hub") is not None
+    assert await house.db.rows("PRAGMA foreign_key_check") == []
+    left = [house.files.pictures(wish.id), house.files.model(mine), house.files.job(waiting.id)]
+    assert [path for path in left if path.exists()] == []
+    assert not list(house.files.logs.glob(f"training-{mine}.log"))
+    assert {waiting.id, with_mine.id} <= set(stopper.waited)
+
+    assert await house.models.get(theirs) is not None
+    assert house.files.pictures(other.id).exists() and await house.pictures.of_job(other.id)
+    kept = await house.jobs.get(other.id)
+    assert kept is not None and kept.model_id is None
+    removals = {tuple(row)[:2] for row in await house.db.rows("SELECT * FROM removals")}
+    assert removals == {(8, 1000 + wish.id), (77, 78)}
+
+
+async def test_a_crash_between_rows_and_files_is_finished_at_the_next_start(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, wish = await model(house), await drawing(house)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(privacy, "_remove_files", crash)
+    with pytest.raises(KeyboardInterrupt):
+        await privacy.erase_person(ANN)
+    assert house.files.pictures(wish.id).exists()
+
+    await Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures).sweep()
+    assert not house.files.pictures(wish.id).exists() and not house.files.model(mine).exists()
+    assert list(house.files.logs.glob("training-*.log")) == []
+
+
+async def test_the_summary_counts_and_measures(house: House, privacy: Privacy) -> None:
+    await model(house)
+    await drawing(house)
+    await house.accept(user=ANN)
+    await drawing(house, BOB)
+
+    summary = await privacy.summary(ANN)
+
+    assert (summary.models.count, summary.models.size) == (1, 5000)
+    assert (summary.pictures.count, summary.jobs.count, summary.photos.count) == (1, 3, 1)
+    assert summary.photos.size > 1000 and summary.others == {}
+
+
+async def test_the_archive_holds_rows_pictures_and_photos_in_parts_that_fit(
+    house: House, privacy: Privacy
+) -> None:
+    job = await drawing(house)
+    waiting = await house.accept(user=ANN)
+    vault = Vault(house.db, read_keys(None, house.files.secret_key))
+    await vault.put("user", ANN, "hub", SecretStr("hf_x"))
+    whole = await privacy.archive(ANN, 10 * 2**20)
+    (part,) = whole.parts
+    with zipfile.ZipFile(io.BytesIO(part)) as archive:
+        names = archive.namelist()
+        rows = json.loads(archive.read("data.json"))
+    assert f"pictures/{job.id}/0.png" in names
+    assert len([name for name in names if name.startswith(f"jobs/{waiting.id}/photos/")]) == 3
+    assert "a secret wish" in rows["jobs"][0]["payload"]
+    assert "sealed" not in rows["secrets"][0]
+
+    for number in range(3):
+        path = house.files.pictures(job.id) / f"{number + 1}.png"
+        path.write_bytes(bytes(60_000) + number.to_bytes(2, "big"))
+        await house.pictures.add(
+            job_id=job.id, idx=number + 1, path=path, prompt="", seed=1, width=1, height=1
+        )
+    limit = 64 * 1024 + 70_000
+    split = await privacy.archive(ANN, limit, most=2)
+    assert len(split.parts) == 2 and split.left_out >= 1
+    assert all(len(part) <= limit for part in split.parts)
+
+
+async def test_photos_go_and_trainings_that_need_them_stop(house: House, privacy: Privacy) -> None:
+    waiting = await house.accept(user=ANN)
+    assert await privacy.erase_photos(ANN) == 1
+    assert not house.files.job(waiting.id).exists()
+    job = await house.jobs.get(waiting.id)
+    assert job is not None and job.state == "cancelled"
+
+
+async def test_a_guild_is_forgotten_with_everything(house: House, privacy: Privacy, tmp_path: Path) -> None:
+    here, elsewhere = await model(house), await model(house, guild=GUILD + 1)
+    await house.settings.update(GUILD, max_steps=5)
+    async with house.db.transaction() as tx:
+        await tx.execute("INSERT INTO departures VALUES (?, ?)", (GUILD, time.time()))
+    await privacy.erase_guild(GUILD)
+    assert await house.models.get(here) is None and await house.models.get(elsewhere) is not None
+    assert (await house.settings.get(GUILD)).max_steps == 4000
+    assert await house.db.rows("SELECT * FROM departures") == []
