@@ -122,5 +122,5 @@ def welcome_card(locale: str, photos: discord.File) -> ui.LayoutView:
         t(locale, "sandbox.selfies"),
         ui.ActionRow[Any](start),
         rule(),
-        f"-# {t(locale, 'sandbox.own', folder=FOLDER)}",
+        f"-# {t(locale, 'sandbox.own', folder=FOLDER.relative_to(FOLDER.parents[1]))}",
     )

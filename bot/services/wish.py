@@ -60,7 +60,7 @@ def check_wish(
     if photos > MAX_PHOTOS:
         raise Refusal("too_many_photos", limit=MAX_PHOTOS)
     if len(wish.sample_prompt) > MAX_PROMPT:
-        raise Refusal("prompt_too_long", limit=MAX_PROMPT)
+        raise Refusal("prompt_too_long", length=len(wish.sample_prompt), limit=MAX_PROMPT)
     check_prompt(settings, wish.sample_prompt, age_restricted=age_restricted)
     return base
 

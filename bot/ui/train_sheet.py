@@ -109,8 +109,8 @@ def sheet_card(locale: str, prospect: Prospect, picture: discord.File) -> ui.Lay
 
 def contact_sheet(crops: Sequence[Crop], files: Sequence[Path]) -> discord.File:
     """The numbered crops in rows, those that are left out dimmed. Blocking. Raises OSError."""
-    columns = min(_COLUMNS, len(crops))
-    rows = -(-len(crops) // columns)
+    rows = -(-len(crops) // _COLUMNS)
+    columns = -(-len(crops) // rows)
     step = _TILE + _GAP
     sheet = Image.new("RGB", (columns * step - _GAP, rows * step - _GAP), (43, 45, 49))
     draw = ImageDraw.Draw(sheet)
