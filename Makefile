@@ -8,13 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: run demo test lint bench bench-fidelity install clean
+.PHONY: run demo tour test lint bench bench-fidelity install clean
 
 run: install            ## the bot: on Discord with DISCORD_TOKEN, else in a sandbox in the browser
 	$(BIN)/python -m bot run
 
 demo: install           ## train, sample and draw unattended; pictures and report.json land in out/demo
 	$(BIN)/python -m bot demo
+
+tour: install           ## pictures of every screen, in both languages, into docs/tour; wants Chromium
+	$(BIN)/python -m tests.e2e.tour
 
 test: lint              ## everything that has to hold
 	$(BIN)/python -m pytest
