@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import discord
 import numpy as np
 from PIL import Image
+from simcord.actors import MemberActor
 from simcord.components import walk_components
 from simcord.results import InteractionResult, ResponseMessage
 
@@ -32,18 +33,22 @@ def png(seed: int, side: int = 128) -> bytes:
     return buffer.getvalue()
 
 
-async def train(here: World, count: int = 6, **options: object) -> InteractionResult:
-    """`/train` with attached photos, as the visitor, and Start where the contact sheet offers it."""
-    sheet = await prepare(here, count, **options)
+async def train(
+    here: World, count: int = 6, by: MemberActor | None = None, **options: object
+) -> InteractionResult:
+    """`/train` with attached photos, as the visitor or somebody else, and Start where the sheet offers it."""
+    sheet = await prepare(here, count, by, **options)
     offered = sheet.response is not None and "Start" in text_of(sheet.response).splitlines()
-    return await here.visitor.click(sheet.response, label="Start") if offered else sheet
+    return await (by or here.visitor).click(sheet.response, label="Start") if offered else sheet
 
 
-async def prepare(here: World, count: int = 6, **options: object) -> InteractionResult:
-    """`/train` with attached photos, as the visitor."""
+async def prepare(
+    here: World, count: int = 6, by: MemberActor | None = None, **options: object
+) -> InteractionResult:
+    """`/train` with attached photos, as the visitor or somebody else."""
     attached = {f"photo{number}": photo for number, photo in enumerate(photos(count), 1)}
     wanted: dict[str, object] = {"name": "abraza", "consent": True} | attached | options
-    return await here.visitor.slash(here.studio, "train", **wanted)
+    return await (by or here.visitor).slash(here.studio, "train", **wanted)
 
 
 async def eventually(look: Callable[[], Awaitable[T] | T], seconds: float = 15) -> T:

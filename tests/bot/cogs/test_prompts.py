@@ -12,7 +12,7 @@ from bot.sandbox import World
 from bot.services.digest import WEEK_SECONDS
 from tests.bot.cogs.test_restart import restarted
 from tests.bot.cogs.test_results import drawn, friend_of, next_job
-from tests.bot.face import card_saying, cards, eventually, parts_of, photos, text_of, train
+from tests.bot.face import card_saying, cards, eventually, parts_of, text_of, train
 from tests.fakes import ScriptedGpu
 
 
@@ -88,8 +88,7 @@ async def test_try_it_on_me_needs_a_model_and_then_draws_with_it(
     friend = friend_of(here)
     refused = await friend.click(shared, label="Try it on me")
     assert "nobody to try it on" in text_of(refused.response)
-    attached = {f"photo{number}": photo for number, photo in enumerate(photos(4), 1)}
-    await friend.slash(here.studio, "train", name="mojo", consent=True, **attached)
+    await train(here, 4, by=friend, name="mojo")
     await card_saying(here, "Meet mojo")
     await friend.click(shared, label="Try it on me")
     tried = await card_saying(here, "mojo person, a castle")

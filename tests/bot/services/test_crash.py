@@ -11,6 +11,7 @@ from aiosqlite import Connection
 
 from bot.services.queue import Dispatcher
 from data.database import Database
+from data.drafts import Drafts
 from data.files import FileStore
 from data.jobs import Job, JobState
 from inference.requests import DrawEvent, DrawRequest
@@ -86,12 +87,21 @@ async def revive(home: Path) -> tuple[House, Recorder, Dispatcher]:
     return house, recorder, dispatcher
 
 
+async def assert_draft_is_whole(house: House) -> None:
+    """Either row and photos are there, or neither."""
+    draft = await Drafts(house.db).get(1)
+    assert [folder.name for folder in house.files.drafts.iterdir()] == (["1"] if draft else [])
+    if draft is not None:
+        assert all(file.is_file() for file in house.training().crop_files(draft))
+
+
 async def check(home: Path, ended: Callable[[House, Job], Any]) -> bool:
     """Start anew in `home`, wait for the end of job 1 and look at it. False when there is none yet."""
     house, recorder, dispatcher = await revive(home)
     try:
         if await house.jobs.get(1) is None:
             assert list(house.files.jobs.iterdir()) == [], "nothing of an unfinished request is left"
+            await assert_draft_is_whole(house)
             return False
         await ended(house, await house.announced(1))
         assert recorder.missing == []
@@ -105,7 +115,9 @@ async def check(home: Path, ended: Callable[[House, Job], Any]) -> bool:
 async def test_a_training_survives_a_crash_at_every_step(
     house: House, recorder: Recorder, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = await house.accept()
+    draft = await house.draft()
+    drafted = len(snapshots.taken)
+    job = await house.training().start(draft.id, draft.user_id)
     dispatcher = house.dispatcher(WatchedGpu(snapshots), recorder)
     await dispatcher.start()
     await house.announced(job.id)
@@ -123,7 +135,7 @@ async def test_a_training_survives_a_crash_at_every_step(
 
     asked = [await check(home, ended) for home in snapshots.taken]
     assert asked == sorted(asked), "once asked for, never lost"
-    assert len(asked) > 15 and asked.count(False) < 5
+    assert drafted > 3 and len(asked) - drafted > 15 and asked[drafted:].count(False) < 5
 
 
 async def test_a_drawing_survives_a_crash_at_every_step(
