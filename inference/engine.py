@@ -58,20 +58,22 @@ class Engine:
         """Draw requests of one `kind` in one batch. Each gets its own events and its own end.
 
         `cancelled` is asked with a request's id; one that is cancelled disturbs no other. Where the memory
-        is too small, they are drawn one after the other.
+        is too small, or one of them can't be drawn, they are drawn one after the other.
         """
-        began = time.monotonic()
+        began, short_of_memory = time.monotonic(), False
         drawings = [Drawing(request, emit, cancelled) for request in requests]
         try:
             self._draw(drawings)
         except Cancelled:
             pass
         except torch.OutOfMemoryError:
-            if len(drawings) == 1:
+            short_of_memory = len(drawings) > 1
+            if not short_of_memory:
                 message = "The GPU has too little memory for this: ask for fewer or smaller pictures."
                 _fail(drawings, emit, "out_of_memory", message)
         except ModelError as error:
-            _fail(drawings, emit, error.code, error.message)
+            if len(drawings) == 1:
+                _fail(drawings, emit, error.code, error.message)
         except Exception as error:
             if not is_disk_full(error):
                 raise
@@ -82,13 +84,12 @@ class Engine:
         finally:
             for drawing in drawings:
                 drawing.close()
-        # What is left here ran out of memory, which only now, without the error's frames, can be given back.
-        waiting = [drawing.request for drawing in drawings if not drawing.ended]
-        if waiting:
-            _log.warning("too little memory for %d requests together", len(waiting))
+        if short_of_memory:  # only now, without the error's frames, it can be given back
+            _log.warning("too little memory for %d requests together", len(drawings))
             self.rest()
-        for request in waiting:
-            self.run_together([request], emit, cancelled)
+        for drawing in drawings:
+            if not drawing.ended:
+                self.run_together([drawing.request], emit, cancelled)
 
     def rest(self) -> None:
         """Give all memory back; the next request loads anew."""

@@ -60,6 +60,8 @@ class Ready(_Message):
     device: str
     memory_gib: float
     """Free memory of the GPU, or of the machine where there is none."""
+    batch: int = Field(default=0, ge=0)
+    """Pictures that are drawn at once for requests that ask alike; 0: each request is drawn alone."""
 
 
 class DrawProgress(_Message):

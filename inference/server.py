@@ -56,7 +56,7 @@ class Server:
     def serve(self) -> None:
         """Draw until stdin ends."""
         threading.Thread(target=self._read, name="commands", daemon=True).start()
-        self._emit(describe(self._engine.device))
+        self._emit(describe(self._engine.device, self._batch))
         while (request := self._next()) is not None:
             self._draw([request, *self._alike(request)])
 
@@ -129,10 +129,12 @@ def _total_gib(device: torch.device) -> float:
     return torch.cuda.mem_get_info(device)[1] / 2**30
 
 
-def describe(device: torch.device) -> Ready:
-    """The device's name and its free memory in GiB."""
+def describe(device: torch.device, batch: int) -> Ready:
+    """The device's name, its free memory in GiB, and how many pictures it draws at once."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return Ready(device=torch.cuda.get_device_name(device), memory_gib=free / 2**30)
-    free = psutil.virtual_memory().available
-    return Ready(device=f"CPU ({torch.get_num_threads()} threads)", memory_gib=free / 2**30)
+        name = torch.cuda.get_device_name(device)
+    else:
+        free = psutil.virtual_memory().available
+        name = f"CPU ({torch.get_num_threads()} threads)"
+    return Ready(device=name, memory_gib=free / 2**30, batch=batch)

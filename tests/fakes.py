@@ -23,6 +23,8 @@ COLOURS = ("#ffd166", "#ef476f", "#06d6a0", "#118ab2")
 class ScriptedGpu:
     """Runs at once, or waits at `gate` in the middle of the work while that is not set."""
 
+    batch = 0
+
     def __init__(self, train_failure: Failed | None = None, draw_failure: str | None = None) -> None:
         self.train_failure = train_failure
         self.draw_failure = draw_failure

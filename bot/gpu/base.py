@@ -19,6 +19,11 @@ class Gpu(Protocol):
     the close returns.
     """
 
+    @property
+    def batch(self) -> int:
+        """Pictures that are drawn at once for requests that ask alike, as far as is known; see `Ready`."""
+        ...
+
     def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
         """Train the job whose folder holds `job.json`; goes on from a checkpoint when there is one."""
         ...

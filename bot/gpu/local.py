@@ -54,6 +54,11 @@ class LocalGpu:
         """See `Gpu.draw`. A server that dies: `DrawFailed`, code `server_lost`; the next call restarts it."""
         return self._server.draw(request)
 
+    @property
+    def batch(self) -> int:
+        """See `Gpu.batch`. 0 until the server has been up once."""
+        return self._server.batch
+
     async def device(self) -> Ready:
         """See `Gpu.device`. Raises OSError when no server comes up."""
         return await self._server.ready()

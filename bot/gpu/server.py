@@ -46,6 +46,8 @@ class InferenceServer:
         self._ready: asyncio.Future[Ready] | None = None
         self._requests: dict[str, asyncio.Queue[DrawEvent]] = {}
         self._closing = False
+        self.batch = 0
+        """What the server said last, see `Ready.batch`."""
 
     async def ready(self) -> Ready:
         """The server's first line, once it is up. Raises ServerLost, OSError."""
@@ -108,6 +110,7 @@ class InferenceServer:
             logger.warning("The inference server said something that is no event: %r", line[:200])
             return
         if isinstance(said, Ready):
+            self.batch = said.batch
             ready.set_result(said)
         elif said.id in self._requests:  # else it was cancelled in the meantime
             self._requests[said.id].put_nowait(said)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bot.gpu.base import Gpu
 from bot.services.announcer import Announcer, Listener
+from bot.services.draw_payload import DrawPayload
 from bot.services.endpoints import EndpointService
 from bot.services.housekeeping import Housekeeping
 from bot.services.refusal import out_of_space
@@ -26,32 +29,57 @@ _PAUSE_SECONDS = 5.0
 """Before the next try when something failed that must not be given up, such as writing the database."""
 
 
+class _Served(NamedTuple):
+    user_id: int
+    places: int
+
+
 @dataclass(eq=False)
 class _Queue:
-    """The jobs of one kind and lane: `places` of them run at once."""
+    """The jobs of one kind and lane: those that run have places, of which there are `limit()`."""
 
     kind: JobKind
     lane: Lane
-    places: int
+    limit: Callable[[], int]
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    served: dict[int, int] = field(default_factory=dict)
-    """Job -> person, of what runs."""
+    served: dict[int, _Served] = field(default_factory=dict)
+    """What runs, by the job's id."""
 
     @property
     def name(self) -> str:
         return f"{self.kind}-{self.lane}"
 
+    @property
+    def free(self) -> int:
+        """Places that nobody has; below 0 once there are fewer than there were."""
+        return self.limit() - sum(one.places for one in self.served.values())
+
+    def needs(self, job: Job) -> int:
+        """Places that a job takes: a drawing on our own device one a picture.
+
+        After a crash it takes all: it may be what brings the process down, and must not take others along.
+        """
+        if self.kind is JobKind.train or self.lane is Lane.endpoint:
+            return 1
+        return self.limit() if job.attempts else DrawPayload.of(job).count
+
+    def fits(self, job: Job) -> bool:
+        """Whether there is room for a job. One that is too large for everything runs alone."""
+        return not self.served or self.needs(job) <= self.free
+
     def sated(self) -> list[int]:
-        """People who may not have more of it at once: of several places one is for others."""
-        share = max(1, self.places - 1)
-        return [user for user, jobs in Counter(self.served.values()).items() if jobs >= share]
+        """People who may not have more of it at once: about half of the places is for others."""
+        had: Counter[int] = Counter()
+        for user_id, places in self.served.values():
+            had[user_id] += places
+        return [user for user, places in had.items() if 2 * places >= self.limit()]
 
 
 class Dispatcher:
     """Owns the background tasks. Start it from a task that outlives it, never from a Discord callback.
 
-    `drawings` is how many drawings our own device takes at once, `endpoint_drawings` how many wait for
-    people's endpoints at once.
+    `endpoint_drawings` is how many drawings wait for people's endpoints at once. Our own device has in hand
+    what it draws at once and as much again, so that it finds requests that can be drawn together.
     """
 
     def __init__(
@@ -65,7 +93,6 @@ class Dispatcher:
         listener: Listener,
         *,
         endpoints: EndpointService | None = None,
-        drawings: int = 1,
         endpoint_drawings: int = 4,
     ) -> None:
         self._jobs = jobs
@@ -73,9 +100,9 @@ class Dispatcher:
         self._announcer = Announcer(jobs, pictures, listener)
         self._work = Work(db, files, jobs, models, pictures, gpu, self._announcer.changed, endpoints)
         self._queues = (
-            _Queue(JobKind.train, Lane.gpu, 1),
-            _Queue(JobKind.draw, Lane.gpu, drawings),
-            _Queue(JobKind.draw, Lane.endpoint, endpoint_drawings),
+            _Queue(JobKind.train, Lane.gpu, lambda: 1),
+            _Queue(JobKind.draw, Lane.gpu, lambda: max(1, 2 * gpu.batch)),
+            _Queue(JobKind.draw, Lane.endpoint, lambda: endpoint_drawings),
         )
         self._stopping = asyncio.Event()
         self._settled = asyncio.Condition()
@@ -143,7 +170,7 @@ class Dispatcher:
                 await queue.wake.wait()
             elif not self._stopping.is_set():
                 # Known before anything is awaited, so that a stop or a cancel finds it.
-                queue.served[job.id] = job.user_id
+                queue.served[job.id] = _Served(job.user_id, queue.needs(job))
                 self._running[job.id] = asyncio.create_task(self._run(job.id), name=f"job-{job.id}")
                 task = asyncio.create_task(self._conclude(queue, job.id), name=f"conclude-{job.id}")
                 carried.add(task)
@@ -152,11 +179,12 @@ class Dispatcher:
 
     async def _next(self, queue: _Queue) -> Job | None:
         """The job that a queue may serve now. Whatever else holds work back is asked here."""
-        if len(queue.served) >= queue.places:
+        if queue.free <= 0:
             return None
-        return await self._jobs.next_fair(
+        job = await self._jobs.next_fair(
             queue.kind, queue.lane, besides=queue.served.keys(), not_of=queue.sated()
         )
+        return job if job is not None and queue.fits(job) else None
 
     async def _tidy(self) -> None:
         while not self._stopping.is_set():

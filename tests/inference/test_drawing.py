@@ -106,6 +106,14 @@ def test_too_little_memory_for_all_draws_one_after_the_other(
     assert [event.id for event in events if isinstance(event, DrawDone)] == ["a", "b"]
 
 
+def test_a_request_that_can_not_be_drawn_harms_no_other_of_its_batch(engine: Engine, tmp_path: Path) -> None:
+    draw(engine, request(tmp_path / "start", steps=1))
+    good = request(tmp_path / "good", id="good", init=str(tmp_path / "start/0.png"), steps=2)
+    bad = request(tmp_path / "bad", id="bad", init=str(tmp_path / "gone.png"), steps=2)
+    ends = [event for event in draw(engine, bad, good) if isinstance(event, DrawDone | DrawFailed)]
+    assert [(end.id, type(end)) for end in ends] == [("bad", DrawFailed), ("good", DrawDone)]
+
+
 def test_previews_are_small_pictures_that_go_when_the_real_ones_come(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

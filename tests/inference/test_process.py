@@ -100,7 +100,8 @@ def test_requests_that_ask_alike_are_drawn_together_when_asked_to(server: Server
     server.send(request(1, tmp_path, steps=20))
     for number, changes in ((2, {}), (3, {"guidance": 3.0}), (4, {"prompt": "a dog"}), (5, {})):
         server.send(request(number, tmp_path, **changes))
-    server.until_end("1")
+    (ready, *_) = server.until_end("1")
+    assert isinstance(ready, Ready) and ready.batch == 2
     steps = [line.id for line in server.until_end("5") if isinstance(line, DrawProgress)]
     assert steps == ["2", "4", "2", "4", "3", "3", "5", "5"], "two at once, the others in their turn"
 

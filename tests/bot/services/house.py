@@ -127,7 +127,7 @@ class House:
     def gallery(self) -> GalleryService:
         return GalleryService(Gallery(self.db), self.jobs, self.pictures, self.settings, self.access())
 
-    def dispatcher(self, gpu: Gpu, listener: Recorder, drawings: int = 1) -> Dispatcher:
+    def dispatcher(self, gpu: Gpu, listener: Recorder) -> Dispatcher:
         return Dispatcher(
             self.db,
             self.files,
@@ -137,7 +137,6 @@ class House:
             gpu,
             listener,
             endpoints=self.endpoints,
-            drawings=drawings,
         )
 
     def owned(self) -> OwnedModels:

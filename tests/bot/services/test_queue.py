@@ -1,5 +1,6 @@
 """The dispatcher with a scripted GPU: what can't be made to happen with the real one at the right moment."""
 
+import asyncio
 import errno
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -15,7 +16,7 @@ from bot.services.housekeeping import Housekeeping
 from bot.services.queue import Dispatcher
 from bot.services.work import MAX_ATTEMPTS, Throttle
 from data.jobs import Job, JobState, Origin
-from inference.requests import DrawEvent, DrawFailed, DrawRequest
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest
 from inference.requests import Picture as DrawnPicture
 from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder
 from tests.fakes import ScriptedGpu
@@ -268,22 +269,58 @@ async def test_people_are_served_in_turn(house: House, recorder: Recorder) -> No
     assert gpu.trained == [made[0].id, made[2].id, made[1].id]
 
 
-async def test_a_lane_of_several_places_keeps_one_for_others(house: House, recorder: Recorder) -> None:
+async def test_a_device_that_draws_several_at_once_has_them_in_hand_and_room_for_others(
+    house: House, recorder: Recorder
+) -> None:
     gpu = ScriptedGpu()
     gpu.gate.clear()
     anns = [await house.imagine(user=ANN) for _ in range(3)]
-    dispatcher = house.dispatcher(gpu, recorder, drawings=3)
-    await dispatcher.start()
-    for job in anns[:2]:
-        await house.until(running, job.id)
-    bobs = await house.imagine(user=BOB)
-    dispatcher.wake()
-    await house.until(running, bobs.id)
-    assert (await house.job(anns[2].id)).state is JobState.queued
-    gpu.gate.set()
-    for job in (*anns, bobs):
-        assert (await house.announced(job.id)).state is JobState.done
-    await dispatcher.stop()
+    async with serving(house, gpu, recorder) as dispatcher:
+        await house.until(running, anns[0].id)
+        gpu.batch = 4  # its first line comes while the first drawing already waits for it
+        dispatcher.wake()
+        await house.until(running, anns[1].id)
+        bobs = [await house.imagine(user=BOB) for _ in range(3)]
+        dispatcher.wake()
+        for job in bobs[:2]:
+            await house.until(running, job.id)
+        assert [len(gpu.drawn), (await house.job(anns[2].id)).state] == [4, JobState.queued]
+        gpu.gate.set()
+        for job in (*anns, *bobs):
+            assert (await house.announced(job.id)).state is JobState.done
+
+
+async def test_a_drawing_that_may_have_crashed_the_device_is_drawn_alone(
+    house: House, recorder: Recorder
+) -> None:
+    class Dying(ScriptedGpu):
+        """Dies of Ann's drawing, and then all that it has in hand is lost."""
+
+        batch, deaths = 4, 0
+
+        async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+            born_after = self.deaths
+            self.drawn.append(request)
+            if len(self.drawn) == 2:
+                self.gate.set()
+            await self.gate.wait()
+            if request.prompt == "poison":
+                await asyncio.sleep(0.05)  # in which whatever is sent along arrives
+                self.deaths += 1
+            else:
+                await asyncio.sleep(0.1)
+            if self.deaths > born_after:
+                yield DrawFailed(id=request.id, code="server_lost", message="It died.")
+            else:
+                yield DrawDone(id=request.id, seconds=1)
+
+    gpu = Dying()
+    gpu.gate.clear()
+    poison, good = await house.imagine("poison", ANN), await house.imagine("a cat", BOB)
+    async with serving(house, gpu, recorder):
+        failed, done = await house.announced(poison.id), await house.announced(good.id)
+    assert (failed.error_code, failed.attempts) == ("server_lost", MAX_ATTEMPTS - 1)
+    assert (done.state, done.attempts) == (JobState.done, 1)
 
 
 async def test_a_stop_puts_running_work_back_without_blame(house: House, recorder: Recorder) -> None:
