@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EDIT_SECONDS = 3.0
+EDIT_SECONDS = 5.0
 """Least time between two edits of a card while only its progress changes."""
 
 POST_SECONDS = 5.0

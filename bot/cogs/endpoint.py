@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.locales import t
 from bot.services.refusal import Refusal
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.endpoint_cards import (
     ConnectForm,
@@ -39,14 +39,16 @@ class Endpoint(commands.Cog):
     """The commands; `server` means the one that everybody here may use, for its admins to set."""
 
     endpoint = app_commands.Group(
-        name="endpoint", description=text("command.endpoint.description"), guild_only=True
+        name=text("command.endpoint.name"), description=text("command.endpoint.description"), guild_only=True
     )
 
-    @endpoint.command(name="connect", description=text("command.endpoint_connect.description"))
-    @app_commands.describe(
-        server=text("option.server.description"),
-        daily_pictures=text("option.daily_pictures.description"),
-        wait_minutes=text("option.wait_minutes.description"),
+    @endpoint.command(
+        name=text("command.endpoint_connect.name"), description=text("command.endpoint_connect.description")
+    )
+    @options(
+        server="option.server",
+        daily_pictures="option.daily_pictures",
+        wait_minutes="option.wait_minutes",
     )
     async def connect(
         self,
@@ -75,16 +77,20 @@ class Endpoint(commands.Cog):
 
         await interaction.response.send_modal(asking(form, submitted))
 
-    @endpoint.command(name="status", description=text("command.endpoint_status.description"))
-    @app_commands.describe(server=text("option.server.description"))
+    @endpoint.command(
+        name=text("command.endpoint_status.name"), description=text("command.endpoint_status.description")
+    )
+    @options(server="option.server")
     async def status(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)
         status = await interaction.client.app.endpoint_accounts.status(scope, scope_id)
         await show(interaction, status_card(await language_of(interaction), status))
 
-    @endpoint.command(name="test", description=text("command.endpoint_test.description"))
-    @app_commands.describe(server=text("option.server.description"))
+    @endpoint.command(
+        name=text("command.endpoint_test.name"), description=text("command.endpoint_test.description")
+    )
+    @options(server="option.server")
     async def test(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -92,8 +98,11 @@ class Endpoint(commands.Cog):
         file = discord.File(io.BytesIO(content), "test.png")
         await show(interaction, test_card(await language_of(interaction), file, seconds), [file])
 
-    @endpoint.command(name="disconnect", description=text("command.endpoint_disconnect.description"))
-    @app_commands.describe(server=text("option.server.description"))
+    @endpoint.command(
+        name=text("command.endpoint_disconnect.name"),
+        description=text("command.endpoint_disconnect.description"),
+    )
+    @options(server="option.server")
     async def disconnect(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -104,12 +113,14 @@ class Endpoint(commands.Cog):
             said += "\n" + t(locale, "endpoint.still_there")
         await answer(interaction, said, Accent.done)
 
-    @endpoint.command(name="deploy", description=text("command.endpoint_deploy.description"))
-    @app_commands.describe(
-        repository=text("option.repository.description"),
-        hardware=text("option.hardware.description"),
-        trigger=text("option.trigger.description"),
-        server=text("option.server.description"),
+    @endpoint.command(
+        name=text("command.endpoint_deploy.name"), description=text("command.endpoint_deploy.description")
+    )
+    @options(
+        repository="option.repository",
+        hardware="option.hardware",
+        trigger="option.trigger",
+        server="option.server",
     )
     async def deploy(
         self,
@@ -148,8 +159,10 @@ class Endpoint(commands.Cog):
             if current.casefold() in label.casefold() and len(value) <= 100
         ][:25]
 
-    @endpoint.command(name="pause", description=text("command.endpoint_pause.description"))
-    @app_commands.describe(server=text("option.server.description"))
+    @endpoint.command(
+        name=text("command.endpoint_pause.name"), description=text("command.endpoint_pause.description")
+    )
+    @options(server="option.server")
     async def pause(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -157,8 +170,10 @@ class Endpoint(commands.Cog):
         said = t(await language_of(interaction), "endpoint.paused", title=title_of(endpoint))
         await answer(interaction, said, Accent.done)
 
-    @endpoint.command(name="resume", description=text("command.endpoint_resume.description"))
-    @app_commands.describe(server=text("option.server.description"))
+    @endpoint.command(
+        name=text("command.endpoint_resume.name"), description=text("command.endpoint_resume.description")
+    )
+    @options(server="option.server")
     async def resume(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -166,8 +181,10 @@ class Endpoint(commands.Cog):
         said = t(await language_of(interaction), "endpoint.resumed", title=title_of(endpoint))
         await answer(interaction, said, Accent.done)
 
-    @endpoint.command(name="delete", description=text("command.endpoint_delete.description"))
-    @app_commands.describe(server=text("option.server.description"))
+    @endpoint.command(
+        name=text("command.endpoint_delete.name"), description=text("command.endpoint_delete.description")
+    )
+    @options(server="option.server")
     async def delete(self, interaction: discord.Interaction[LikenessBot], server: bool = False) -> None:
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)

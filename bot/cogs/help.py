@@ -13,7 +13,7 @@ from discord.ext import commands
 from bot.locales import t
 from bot.selfies import strip
 from bot.services.refusal import Refusal
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.help_cards import COMMANDS, PAGES, command_card, tour_card
 from bot.ui.replies import language_of, replace, show
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class Help(commands.Cog):
     @app_commands.command(name=text("command.help.name"), description=text("command.help.description"))
-    @app_commands.describe(command=text("option.command.description"))
+    @options(command="option.command")
     async def help(self, interaction: discord.Interaction[LikenessBot], command: str = "") -> None:
         locale = await language_of(interaction)
         wanted = command.strip().lstrip("/").casefold()

@@ -13,7 +13,7 @@ from bot.channels import origin_of
 from bot.locales import t
 from bot.services.imagining import BASE
 from bot.services.wording import ME
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.replies import language_of
 from bot.ui.styles_card import style_title
 from data.jobs import Lane
@@ -32,18 +32,18 @@ def _choices(table: str, values: tuple[str, ...]) -> list[app_commands.Choice[st
 
 class Imagine(commands.Cog):
     @app_commands.command(name=text("command.imagine.name"), description=text("command.imagine.description"))
-    @app_commands.describe(
-        prompt=text("option.prompt.description"),
-        model=text("option.model.description"),
-        style=text("option.style.description"),
-        negative=text("option.negative.description"),
-        count=text("option.count.description"),
-        size=text("option.size.description"),
-        steps=text("option.draw_steps.description"),
-        guidance=text("option.guidance.description"),
-        seed=text("option.seed.description"),
-        backend=text("option.backend.description"),
-        private=text("option.private.description"),
+    @options(
+        prompt="option.prompt",
+        model="option.model",
+        style="option.style",
+        negative="option.negative",
+        count="option.count",
+        size="option.size",
+        steps="option.draw_steps",
+        guidance="option.guidance",
+        seed="option.seed",
+        backend="option.backend",
+        private="option.private",
     )
     @app_commands.choices(size=_choices("size", SIZES), backend=_choices("backend", BACKENDS))
     @app_commands.guild_only()

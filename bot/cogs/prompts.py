@@ -12,7 +12,7 @@ from bot.asking import Ask, asker_of, deliver
 from bot.channels import origin_of
 from bot.services.refusal import Refusal
 from bot.showcase import render, thumbnails
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.gallery_card import page_card
 from bot.ui.replies import language_of
@@ -50,7 +50,7 @@ class Prompts(commands.Cog):
     @prompts.command(
         name=text("command.prompts_search.name"), description=text("command.prompts_search.description")
     )
-    @app_commands.describe(words=text("option.words.description"))
+    @options(words="option.words")
     async def search(
         self, interaction: discord.Interaction[LikenessBot], words: app_commands.Range[str, 1, 100]
     ) -> None:

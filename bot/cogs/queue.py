@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.services.refusal import Refusal
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.lists import cancel_card, job_title
 from bot.ui.look import Accent
@@ -35,7 +35,7 @@ class Queue(commands.Cog):
         await show(interaction, await _card(interaction))
 
     @app_commands.command(name=text("command.cancel.name"), description=text("command.cancel.description"))
-    @app_commands.describe(job=text("option.job.description"))
+    @options(job="option.job")
     @app_commands.guild_only()
     async def cancel(self, interaction: discord.Interaction[LikenessBot], job: int | None = None) -> None:
         if job is not None:

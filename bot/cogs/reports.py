@@ -17,7 +17,7 @@ from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
 from bot.ui.buttons import CardButton, on_press
 from bot.ui.forms import asking
-from bot.ui.look import Accent, card, note, quoted
+from bot.ui.look import ALT_LIMIT, Accent, card, note, quoted
 from bot.ui.pictures import files_of
 from bot.ui.replies import answer, language_of, replace
 from data.jobs import JobKind
@@ -188,7 +188,7 @@ async def _card(
     job = await client.app.jobs.get(report.job_id)
     gallery = ui.MediaGallery[Any]()
     for picture, file in zip(pictures, files, strict=False):
-        alt = t(locale, "complaint.alt", prompt=picture.prompt)[:256]
+        alt = t(locale, "complaint.alt", prompt=picture.prompt)[:ALT_LIMIT]
         gallery.add_item(media=file, description=alt, spoiler=True)
     reasons = [f"- <@{one.reporter_id}>: {quoted(one.reason, 300)}" for one in alike[:8]]
     if len(alike) > 8:

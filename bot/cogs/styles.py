@@ -12,7 +12,7 @@ from discord.ext import commands
 from bot.channels import person_of
 from bot.locales import t
 from bot.services.refusal import Refusal
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.look import Accent, quoted
 from bot.ui.pictures import thumbnails_of
@@ -36,9 +36,7 @@ class Styles(commands.Cog):
         await _show(interaction, 0)
 
     @styles.command(name=text("command.styles_add.name"), description=text("command.styles_add.description"))
-    @app_commands.describe(
-        name=text("option.style_name.description"), template=text("option.template.description")
-    )
+    @options(name="option.style_name", template="option.template")
     async def add(self, interaction: discord.Interaction[LikenessBot], name: str, template: str) -> None:
         guild_id = _admins_guild(interaction)
         style = await interaction.client.app.styles.add(guild_id, name, template)
@@ -50,7 +48,7 @@ class Styles(commands.Cog):
     @styles.command(
         name=text("command.styles_remove.name"), description=text("command.styles_remove.description")
     )
-    @app_commands.describe(name=text("option.style_name.description"))
+    @options(name="option.style_name")
     async def remove(self, interaction: discord.Interaction[LikenessBot], name: str) -> None:
         await interaction.client.app.styles.remove(_admins_guild(interaction), name)
         said = t(await language_of(interaction), "styles.removed", name=quoted(name, 40))

@@ -19,7 +19,7 @@ from bot.selfies import SELFIES_NAME, selfies
 from bot.services.refusal import Notice, Refusal
 from bot.services.training import Upload
 from bot.services.wish import Wish, bases_offered
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.look import Accent, note
 from bot.ui.replies import language_of, replace, show
@@ -49,17 +49,16 @@ class Train(commands.Cog):
     """The command and what its options offer."""
 
     @app_commands.command(name=text("command.train.name"), description=text("command.train.description"))
-    @app_commands.rename(class_name=text("option.class.name"))
-    @app_commands.describe(
-        name=text("option.name.description"),
-        class_name=text("option.class.description"),
-        consent=text("option.consent.description"),
-        steps=text("option.train_steps.description"),
-        base=text("option.train_base.description"),
-        method=text("option.train_method.description"),
-        preset=text("option.train_preset.description"),
-        sample_prompt=text("option.sample_prompt.description"),
-        **{f"photo{number}": text("option.photo.description") for number in range(1, 11)},
+    @options(
+        name="option.name",
+        class_name="option.class",
+        consent="option.consent",
+        steps="option.train_steps",
+        base="option.train_base",
+        method="option.train_method",
+        preset="option.train_preset",
+        sample_prompt="option.sample_prompt",
+        **{f"photo{number}": "option.photo" for number in range(1, 11)},
     )
     @app_commands.choices(
         method=[app_commands.Choice(name=text(f"train_method.{one}"), value=one) for one in _METHODS],

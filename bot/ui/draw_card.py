@@ -11,7 +11,7 @@ from discord import ui
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.ui.buttons import CardButton
-from bot.ui.look import Accent, bar, card, duration, quoted
+from bot.ui.look import ALT_LIMIT, Accent, bar, card, duration, quoted
 from bot.ui.replies import explain
 from data.jobs import Job, JobState
 from data.models import Model
@@ -19,9 +19,6 @@ from data.pictures import Picture
 
 WAITS = ("starting", "busy", "unreachable")
 """Phases in which nothing is drawn yet, because an endpoint has to be waited for."""
-
-ALT_LIMIT = 256
-"""Discord's own limit for the text that describes a picture."""
 
 
 def draw_card(job: Job, *, place: int | None = None, previews: Sequence[discord.File] = ()) -> ui.LayoutView:

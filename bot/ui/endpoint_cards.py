@@ -115,7 +115,7 @@ def offer_card(locale: str, number: int, offer: Offer) -> ui.LayoutView:
 
 def test_card(locale: str, file: discord.File, seconds: float) -> ui.LayoutView:
     """The picture that a test drew."""
-    gallery = ui.MediaGallery[Any]().add_item(media=file)
+    gallery = ui.MediaGallery[Any]().add_item(media=file, description=t(locale, "endpoint.alt"))
     return card(Accent.done, t(locale, "endpoint.tested", time=duration(locale, seconds)), gallery)
 
 

@@ -12,8 +12,8 @@ from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.services.gallery import Entry, Page
 from bot.ui.buttons import CardButton
-from bot.ui.draw_card import ALT_LIMIT, settings_line
-from bot.ui.look import Accent, card, quoted, rule
+from bot.ui.draw_card import settings_line
+from bot.ui.look import ALT_LIMIT, Accent, card, quoted, rule
 from data.gallery import Order, Shared
 from data.jobs import Job
 from data.models import Model

@@ -13,6 +13,9 @@ from bot.locales import t
 
 BAR_CELLS = 20
 
+ALT_LIMIT = 256
+"""Letters of a picture's description: it is read aloud."""
+
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of whatever follows them; right-to-left letters need none of them."""
 
@@ -70,4 +73,6 @@ def quoted(text: str, limit: int = 600) -> str:
     line = " ".join(_TURNING.sub("", text).split())
     if len(line) > limit:
         line = line[: limit - 1] + "…"
-    return discord.utils.escape_mentions(discord.utils.escape_markdown(line, ignore_links=False))
+    plain = discord.utils.escape_mentions(discord.utils.escape_markdown(line, ignore_links=False))
+    # `<` also begins mentions of channels and commands, times and a server's own emoji.
+    return plain.replace("<", "<\u200b")

@@ -10,11 +10,11 @@ from discord import ui
 
 from bot.locales import t
 from bot.ui.buttons import CardButton
-from bot.ui.look import Accent, bar, card, duration, quoted, rule
+from bot.ui.look import ALT_LIMIT, Accent, bar, card, duration, quoted, rule
 from bot.ui.replies import explain
 from bot.ui.train_form import class_label
 from data.jobs import Job, JobState
-from trainer.spec import Concept, TrainSpec
+from trainer.spec import Concept, TrainSpec, sample_prompts
 
 STAGES = ("class_images", "train", "samples")
 """The phases that take long enough to be shown as stages; the short ones belong to the next."""
@@ -53,15 +53,16 @@ def samples_card(job: Job, files: Sequence[discord.File | str], votes: ui.Action
 
     `files` may be `attachment://name`, for pictures that the message has already.
     """
-    concept = concept_of(job)
+    prompts = sample_prompts(TrainSpec.model_validate_json(job.payload))
     gallery = ui.MediaGallery[Any]()
     for number, file in enumerate(files, 1):
-        alt = t(job.locale, "samples.alt", n=number, prompt=concept.instance_prompt)
-        gallery.add_item(media=file, description=alt)
+        alt = t(job.locale, "samples.alt", n=number, prompt=prompts[(number - 1) % len(prompts)])
+        gallery.add_item(media=file, description=alt[:ALT_LIMIT])
+    shown = " · ".join(quoted(prompt, 300) for prompt in dict.fromkeys(prompts))
     return card(
         Accent.done,
         f"## {t(job.locale, 'samples.title', **_names(job))}\n"
-        + t(job.locale, "samples.by", user=f"<@{job.user_id}>", prompt=concept.instance_prompt),
+        + t(job.locale, "samples.by", user=f"<@{job.user_id}>", prompt=shown),
         gallery,
         f"-# {t(job.locale, 'samples.hint')}",
         votes,

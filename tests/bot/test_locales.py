@@ -45,7 +45,11 @@ def test_every_language_says_everything_with_the_same_parameters(language: str) 
 def test_no_text_is_unused() -> None:
     whole, begun = used()
     families = tuple(start for start in begun if re.fullmatch(r"[a-z_]+\.", start))
-    assert [key for key in catalogue(DEFAULT) if key not in whole and not key.startswith(families)] == []
+    # `options` is given the table of a name and a description.
+    english = catalogue(DEFAULT)
+    named = {key for key in english if key.startswith("option.") and key.rpartition(".")[0] in whole}
+    unused = {key for key in english if key not in whole and not key.startswith(families)}
+    assert sorted(unused - named) == []
 
 
 def test_no_text_is_missing() -> None:
@@ -56,7 +60,8 @@ def test_no_text_is_missing() -> None:
         for text in whole
         if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", text) and text.partition(".")[0] in tables
     }
-    assert sorted(key for key in keys if not has(key)) == []
+    tables_of_options = {key for key in keys if key.startswith("option.") and has(f"{key}.description")}
+    assert sorted(key for key in keys - tables_of_options if not has(key)) == []
 
 
 def test_every_code_of_the_services_has_a_sentence() -> None:
@@ -90,9 +95,9 @@ def test_command_texts_are_what_discord_accepts(language: str) -> None:
         if key.startswith(("command.", "option.")):
             limit = 32 if key.endswith(".name") else 100
             assert 1 <= len(texts[key]) <= limit, key
-        if re.fullmatch(r"command\.[a-z]+\.name|option\.class\.name", key):
+        if re.fullmatch(r"(command|option)\.[a-z_]+\.name", key) and key != "command.train_menu.name":
             assert texts[key] == texts[key].lower()
-            assert re.fullmatch(r"[-_\w]+", texts[key])
+            assert re.fullmatch(r"[-_\w]+", texts[key].format(n=1)), key
         if key.startswith("form."):
             assert len(texts[key]) <= (100 if key.endswith(("_help", "_placeholder")) else 45), key
 

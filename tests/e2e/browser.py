@@ -7,6 +7,7 @@ what a redraw has swallowed.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -20,6 +21,10 @@ CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).parents[2]
 PATIENCE = 480_000
 """Milliseconds for what the mini model does on a busy machine."""
+
+_ADD_STYLE = """addEventListener("DOMContentLoaded", () => {
+    document.head.append(Object.assign(document.createElement("style"), {textContent: %s}));
+})"""
 
 _TRIES = 5
 _SOON = 15_000
@@ -51,11 +56,15 @@ async def studio(home: Path, **settings: str) -> AsyncGenerator[str, None]:
 
 
 @asynccontextmanager
-async def browse(url: str, width: int = 1280, height: int = 860) -> AsyncGenerator[Page, None]:
-    """A page of the studio, ready to be typed at."""
+async def browse(
+    url: str, width: int = 1280, height: int = 860, style: str = ""
+) -> AsyncGenerator[Page, None]:
+    """A page of the studio, ready to be typed at; `style` is added to its own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
-        page = await browser.new_page(viewport={"width": width, "height": height})
+        page = await browser.new_page(viewport={"width": width, "height": height}, bypass_csp=bool(style))
+        if style:
+            await page.add_init_script(_ADD_STYLE % json.dumps(style))
         page.set_default_timeout(30_000)
         await page.goto(url)
         await expect(composer(page)).to_be_visible(timeout=60_000)

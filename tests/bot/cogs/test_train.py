@@ -44,6 +44,13 @@ async def test_the_form_leads_to_samples_in_prompts(here: World, app: App) -> No
     assert job.message_id == done.id
 
 
+async def test_samples_name_the_prompt_that_was_asked_for(here: World) -> None:
+    await train(here, sample_prompt="**me** on a beach")
+    samples = await card_saying(here, "Meet abraza (person)")
+    assert r"Prompt: \*\*abraza person\*\* on a beach" in text_of(samples)
+    assert alt_texts(samples)[3] == "Sample 4 of the new model, prompt: **abraza person** on a beach"
+
+
 async def test_the_form_keeps_what_the_options_said(here: World) -> None:
     shown = await here.visitor.slash(here.studio, "train", name="mojo", **{"class": "dragon"})
 
