@@ -76,9 +76,9 @@ async def test_a_drawing_that_may_not_be_shown_is_called_off_and_says_so(
 
 async def test_a_training_outlives_an_expired_token_and_a_deleted_card(here: World, gpu: ScriptedGpu) -> None:
     gpu.gate.clear()
-    here.env.inject_error(*ANSWER, status=401, code=50027, message="Invalid Webhook Token", times=None)
     await train(here)
     card = await card_saying(here, "loss 0.250")
+    here.env.inject_error(*ANSWER, status=401, code=50027, message="Invalid Webhook Token", times=None)
     await here.visitor.delete(card)
     gpu.gate.set()
     assert (await card_saying(here, "I know abraza")).id != card.id

@@ -182,14 +182,14 @@ async def look_around(tour: Tour) -> None:
         await send(tour.page, command)
         await tour.show(command, tour.say(title), pictures=pictures)
     await send(tour.page, "styles list")
-    drawing = tour.card(tour.say("styles.title")).get_by_text(tour.say("styles.drawing"))
-    await expect(tour.card(tour.say("styles.title"))).to_be_visible()
+    card = tour.card(tour.say("styles.title"))
+    await expect(card).to_be_visible(timeout=_SOON)
+    drawing = re.split("[;；]", tour.say("styles.drawing"))[0]
     for _ in range(_REFRESHES):
-        if not await drawing.count():
+        if not await card.get_by_text(drawing).count():
             break
         await asyncio.sleep(5)
         await press(tour.page, tour.say("button.refresh"))
-        await asyncio.sleep(2)
     await tour.show("styles", tour.say("styles.title"), pictures=1)
 
 
