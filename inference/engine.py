@@ -17,7 +17,7 @@ from inference.denoiser import Denoiser
 from inference.drawing import Cancelled, Drawing, together
 from inference.errors import ModelError
 from inference.lora import is_lora, read_config
-from inference.model import Model, pick_device
+from inference.model import Model, drawing_dtype, pick_device
 from inference.previews import fit_colours
 from inference.requests import DrawEvent, DrawFailed, DrawRequest
 from inference.residence import Residence
@@ -37,7 +37,7 @@ class Engine:
 
     def __init__(self, device: torch.device | None = None, budget: int | None = None) -> None:
         self.device = device or pick_device()
-        self._dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+        self._dtype = drawing_dtype(self.device)
         self._models = Residence(self.device, self._dtype, _budget() if budget is None else budget)
         self._denoiser: Denoiser | None = None
         self._colours: tuple[torch.nn.Module, torch.Tensor] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from inference.lora import is_lora, merge, read_lora
 def pick_device() -> torch.device:
     """The GPU when PyTorch sees one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def drawing_dtype(device: torch.device) -> torch.dtype:
+    """Half precision on a GPU, single on the CPU."""
+    return torch.float16 if device.type == "cuda" else torch.float32
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,17 @@ class Model:
         """Make the parts ready to draw after training: no gradients, no memory for them."""
         for part in (self.text_encoder, self.unet, self.vae):
             part.eval().requires_grad_(False).zero_grad(set_to_none=True)
+
+    def to_draw(self) -> Model:
+        """As it is drawn with: itself on the CPU, a copy in half precision on a GPU."""
+        dtype = drawing_dtype(self.device)
+        if self.unet.dtype == self.vae.dtype == dtype:
+            return self
+        parts = {
+            name: _copied(getattr(self, name), dtype).eval().requires_grad_(False)
+            for name in ("text_encoder", "unet", "vae")
+        }
+        return replace(self, **parts)
 
     def pipeline(self) -> StableDiffusionPipeline:
         """The same parts as a diffusers pipeline, to be saved."""
@@ -118,6 +135,15 @@ def load_vae(source: str | Path, device: torch.device, dtype: torch.dtype) -> Au
         return _convolutional(AutoencoderKL.from_pretrained(source, torch_dtype=dtype), device)
     except OSError as error:
         raise ModelError("unknown_base", f"The VAE {str(source)!r} can't be loaded.") from error
+
+
+def _copied(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    """A module of its own in another precision; never are there two copies in the old one."""
+    taken: dict[int, object] = {
+        id(parameter): torch.nn.Parameter(parameter.detach().to(dtype, copy=True), requires_grad=False)
+        for parameter in module.parameters()
+    }
+    return copy.deepcopy(module, taken)
 
 
 def _convolutional(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:

@@ -76,11 +76,12 @@ def draw(
     """
     predict = predict or unet_of(model)
     guided = brush.guidance > 1.0
-    context = _encode(model, [*negatives, *prompts] if guided else [*prompts])
+    dtype = model.unet.dtype
+    context = _encode(model, [*negatives, *prompts] if guided else [*prompts]).to(dtype)
     scheduler = DDIMScheduler.from_config(model.scheduler.config)
     scheduler.set_timesteps(brush.steps, device=model.device)
     timesteps = scheduler.timesteps[-brush.drawn_steps :] if inits else scheduler.timesteps
-    latents = _noise(model, seeds, brush).to(model.device, context.dtype)
+    latents = _noise(model, seeds, brush).to(model.device)  # in single precision: their steps are small
     if inits:
         started = _encode_pictures(model, inits)
         latents = scheduler.add_noise(started, latents, timesteps[:1].expand(len(started)))
@@ -88,8 +89,8 @@ def draw(
         latents = latents * scheduler.init_noise_sigma
     for number, timestep in enumerate(timesteps, 1):
         batch = torch.cat([latents, latents]) if guided else latents
-        batch = scheduler.scale_model_input(batch, timestep).to(memory_format=torch.channels_last)
-        predicted = predict(batch, timestep, context)
+        batch = scheduler.scale_model_input(batch, timestep).to(dtype, memory_format=torch.channels_last)
+        predicted = predict(batch, timestep, context).float()
         if guided:
             without, with_prompt = predicted.chunk(2)
             predicted = without + brush.guidance * (with_prompt - without)
@@ -113,7 +114,7 @@ def _encode_pictures(model: Model, pictures: Sequence[Image.Image]) -> torch.Ten
     """The VAE's mean: its own noise would be one more thing that a seed doesn't say."""
     pixels = torch.from_numpy(np.stack([np.asarray(picture, np.float32) for picture in pictures]))
     pixels = (pixels / 127.5 - 1.0).permute(0, 3, 1, 2).to(model.device, model.vae.dtype)
-    latents = [model.vae.encode(one).latent_dist.mean for one in pixels.split(1)]
+    latents = [model.vae.encode(one).latent_dist.mean.float() for one in pixels.split(1)]
     return torch.cat(latents) * model.vae.config.scaling_factor
 
 
@@ -128,6 +129,7 @@ def _noise(model: Model, seeds: Sequence[int], brush: Brush) -> torch.Tensor:
 
 
 def _decode(model: Model, latent: torch.Tensor) -> Image.Image:
-    pixels = model.vae.decode(latent / model.vae.config.scaling_factor).sample[0].float()
+    scaled = (latent / model.vae.config.scaling_factor).to(model.vae.dtype)
+    pixels = model.vae.decode(scaled).sample[0].float()
     unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray((unit * 255).round().astype(np.uint8))

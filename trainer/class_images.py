@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from PIL import Image
 
+from inference.denoiser import Denoiser
 from inference.metadata import save_png
 from inference.model import Model
 from inference.sampler import Brush, draw
 from trainer.spec import Recipe
+
+_GPU_BATCH = 16
+_ROOM_BYTES = 12 * 2**30
+"""Free memory with which such a batch fits at any size of Stable Diffusion."""
 
 
 def class_images(
@@ -32,16 +39,30 @@ def class_images(
     files = [folder / f"{seed:04}.png" for seed in range(recipe.class_images)]
     found = {seed: image for seed, file in enumerate(files) if (image := _read(file))}
     missing = [seed for seed in range(len(files)) if seed not in found]
-    brush = Brush(recipe.class_image_steps, recipe.guidance, model.resolution, model.resolution)
     on_picture(len(files) - len(missing))
-    for start in range(0, len(missing), recipe.class_batch):
-        seeds = missing[start : start + recipe.class_batch]
-        pictures = draw(model, [prompt] * len(seeds), [""] * len(seeds), seeds, brush, lambda _: on_step())
+    if not missing:
+        return [found[seed] for seed in range(len(files))]
+    model = model.to_draw()
+    predict = Denoiser(model)
+    brush = Brush(recipe.class_image_steps, recipe.guidance, model.resolution, model.resolution)
+    size = _batch_size(len(missing), recipe, model.device)
+    for start in range(0, len(missing), size):
+        seeds = missing[start : start + size]
+        prompts, negatives = [prompt] * len(seeds), [""] * len(seeds)
+        pictures = draw(model, prompts, negatives, seeds, brush, lambda _: on_step(), predict=predict)
         for seed, picture in zip(seeds, pictures, strict=True):
             save_png(picture, files[seed], f"{prompt}\nSteps: {brush.steps}, Sampler: DDIM, Seed: {seed}")
             found[seed] = picture
         on_picture(len(files) - len(missing) + start + len(seeds))
     return [found[seed] for seed in range(len(files))]
+
+
+def _batch_size(missing: int, recipe: Recipe, device: torch.device) -> int:
+    """The recipe's, or as many as a GPU with room draws at once, all batches about alike."""
+    size = recipe.class_batch
+    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] > _ROOM_BYTES:
+        size = max(size, _GPU_BATCH)
+    return math.ceil(missing / math.ceil(missing / size))
 
 
 def _slug(prompt: str) -> str:

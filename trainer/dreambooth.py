@@ -16,10 +16,11 @@ from torch.utils.checkpoint import checkpoint
 
 from inference.model import Model
 from inference.replay import Replay
+from trainer.compiling import compile_blocks
 from trainer.events import Plan
 from trainer.lora import add_to_text_encoder, add_to_unet
 from trainer.objective import min_snr_weight, noised, target
-from trainer.optimizer import Descent
+from trainer.optimizer import descent, is_split, rate_at
 from trainer.probes import plan_for
 from trainer.spec import Recipe
 
@@ -74,7 +75,7 @@ class DreamBooth:
         self._kept = self._schedule.alphas_cumprod.to(model.device)
         self._prepare_modules()
         self._trained = self._trainable()
-        self._descent = Descent([*self._trained.values()], recipe, self.plan, model.device)
+        self._descent = descent([*self._trained.values()], recipe, self.plan, model.device)
         self._generator = torch.Generator(model.device).manual_seed(recipe.seed)
         self._loss_sum = torch.zeros((), device=model.device)
         self._replay = Replay(
@@ -90,7 +91,8 @@ class DreamBooth:
         """One optimiser step on `batch_size` photos and, with prior preservation, as many class images."""
         if self.done == self._recipe.text_encoder_steps:
             self._rest_text_encoder()
-        self._descent.warm_up(self.done)
+        if self.done <= self._recipe.warmup_steps:
+            self._descent.set_rate(rate_at(self.done, self._recipe, self.plan))
         self._replay()
         self.done += 1
         self.unread += 1
@@ -102,17 +104,22 @@ class DreamBooth:
         self.unread = 0
         return mean
 
-    def learned(self) -> dict[str, torch.Tensor]:
-        """The weights that training may change, by part and name: `unet.` or `text_encoder.` comes first."""
-        return dict(self._trained)
+    def learned(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Name (`unet.` or `text_encoder.` first) and exact value of each weight that training may change."""
+        return zip(self._trained, self._descent.masters(), strict=True)
+
+    def release(self) -> None:
+        """Training is over: leave the model with its exact weights, and give back what only steps need."""
+        self._replay.forget()
+        self._descent.release()
 
     @contextlib.contextmanager
     def precision(self) -> Iterator[None]:
-        """Compute as the plan says; weights that are kept in single precision stay so."""
+        """Compute as the plan says with weights that are kept in single precision."""
         with torch.autocast(
             self._model.device.type,
             _DTYPES[self.plan.precision],
-            enabled=self.plan.precision != "fp32",
+            enabled=self.plan.precision != "fp32" and not is_split(self.plan),
             cache_enabled=False,
         ):
             yield
@@ -131,10 +138,10 @@ class DreamBooth:
         else:
             model.unet.requires_grad_(True)
             model.text_encoder.requires_grad_(recipe.train_text_encoder)
-        # Dropout is zero in these models: train() only says that they learn.
-        model.unet.train()
         if self.plan.gradient_checkpointing:
             _checkpoint_gradients(model)
+        if recipe.compiled and model.device.type == "cuda":
+            compile_blocks(model.unet)
 
     def _trainable(self) -> dict[str, torch.nn.Parameter]:
         parts = {"unet": self._model.unet, "text_encoder": self._model.text_encoder}
@@ -186,9 +193,10 @@ class DreamBooth:
 
     def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         with self.precision():
-            context = self._model.text_encoder(ids).last_hidden_state
-            noisy = noisy.to(memory_format=torch.channels_last)
-            return self._model.unet(noisy, timesteps, context).sample.float()
+            unet = self._model.unet
+            context = self._model.text_encoder(ids).last_hidden_state.to(unet.dtype)
+            noisy = noisy.to(unet.dtype, memory_format=torch.channels_last)
+            return unet(noisy, timesteps, context).sample.float()
 
     def _random_index(self, end: int, size: int) -> torch.Tensor:
         return torch.randint(end, (size,), device=self._model.device, generator=self._generator)
@@ -223,8 +231,6 @@ def why_eager(plan: Plan) -> str | None:
         return "8-bit AdamW counts its steps outside the GPU"
     if plan.precision == "fp16":
         return "loss scaling decides each step anew"
-    if plan.gradient_checkpointing:
-        return "gradient checkpointing runs parts of the model again from Python"
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -45,7 +45,7 @@ def _add(module: torch.nn.Module, targets: list[str], recipe: Recipe) -> None:
 
 
 def save_lora(
-    folder: Path, base: str, recipe: Recipe, learned: Mapping[str, torch.Tensor], vae: str | None
+    folder: Path, base: str, recipe: Recipe, learned: Iterable[tuple[str, torch.Tensor]], vae: str | None
 ) -> None:
     """Write a LoRA model's folder: beside first, then renamed. `learned` is `DreamBooth.learned()`.
 
@@ -55,7 +55,7 @@ def save_lora(
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(parents=True)
     try:
-        weights = {_stored_name(name): tensor.detach().cpu().contiguous() for name, tensor in learned.items()}
+        weights = {_stored_name(name): tensor.detach().cpu().contiguous() for name, tensor in learned}
         save_file(weights, incoming / "lora.safetensors", metadata={"format": "pt"})
         about = {"base": base, "rank": recipe.lora_rank, "alpha": recipe.lora_alpha}
         if vae:

@@ -2,26 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 
 from trainer.events import Plan
 from trainer.spec import Recipe
+from trainer.split_adamw import SplitAdamW
 
 
-class Descent:
+class Descent(Protocol):
     """AdamW over given parameters. `backward` adds gradients, `step` uses them up."""
 
+    def backward(self, loss: torch.Tensor) -> None: ...
+
+    def step(self) -> None: ...
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        ...
+
+    def set_rate(self, rate: float) -> None:
+        """The learning rate of the steps to come, those of a captured graph too."""
+        ...
+
+    def masters(self) -> Iterator[torch.Tensor]:
+        """The exact value of each parameter."""
+        ...
+
+    def release(self) -> None:
+        """Leave the parameters with their exact values, and give back what only steps need."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+def descent(
+    parameters: list[torch.nn.Parameter], recipe: Recipe, plan: Plan, device: torch.device
+) -> Descent:
+    """What a plan asks for."""
+    rate = rate_at(0, recipe, plan)
+    if is_split(plan):
+        return SplitAdamW(parameters, rate, recipe.max_grad_norm)
+    return PlainAdamW(parameters, rate, recipe.max_grad_norm, plan, device)
+
+
+def is_split(plan: Plan) -> bool:
+    """Whether the model computes with bfloat16 weights: there autocast has nothing left to do."""
+    return plan.precision == "bf16" and plan.optimizer == "adamw"
+
+
+def rate_at(done: int, recipe: Recipe, plan: Plan) -> float:
+    """The learning rate of the step after `done` others: it rises evenly to the recipe's and stays there."""
+    rate = recipe.lora_learning_rate if plan.method == "lora" else recipe.learning_rate
+    return rate * min(1.0, (done + 1) / (recipe.warmup_steps + 1))
+
+
+class PlainAdamW:
+    """Weights in single precision; the plan's precision is autocast's."""
+
     def __init__(
-        self, parameters: list[torch.nn.Parameter], recipe: Recipe, plan: Plan, device: torch.device
+        self,
+        parameters: list[torch.nn.Parameter],
+        rate: float,
+        max_norm: float,
+        plan: Plan,
+        device: torch.device,
     ) -> None:
         self._parameters = parameters
-        self._norm = recipe.max_grad_norm
-        self._warmup = recipe.warmup_steps
-        self._rate = recipe.lora_learning_rate if plan.method == "lora" else recipe.learning_rate
+        self._max_norm = max_norm
         self._scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16")
-        self._optimizer = _adamw(parameters, self._rate, plan, device, changing=self._warmup > 0)
+        self._optimizer = _adamw(parameters, rate, plan, device)
 
     def backward(self, loss: torch.Tensor) -> None:
         self._scaler.scale(loss).backward()
@@ -29,23 +83,26 @@ class Descent:
     def step(self) -> None:
         """One optimiser step; with loss scaling, none where a gradient overflowed."""
         self._scaler.unscale_(self._optimizer)
-        torch.nn.utils.clip_grad_norm_(self._parameters, self._norm)
+        torch.nn.utils.clip_grad_norm_(self._parameters, self._max_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
 
     def clear(self) -> None:
         self._optimizer.zero_grad(set_to_none=True)
 
-    def warm_up(self, done: int) -> None:
-        """Set the rate for the step after `done` others: it rises evenly to the recipe's and stays there."""
-        if done > self._warmup:
-            return
+    def set_rate(self, rate: float) -> None:
         for group in self._optimizer.param_groups:
-            rate = self._rate * (done + 1) / (self._warmup + 1)
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
+
+    def masters(self) -> Iterator[torch.Tensor]:
+        return (parameter.detach() for parameter in self._parameters)
+
+    def release(self) -> None:
+        self.clear()
+        self._optimizer.state.clear()
 
     def state(self) -> dict[str, Any]:
         return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
@@ -56,7 +113,7 @@ class Descent:
 
 
 def _adamw(
-    parameters: list[torch.nn.Parameter], rate: float, plan: Plan, device: torch.device, *, changing: bool
+    parameters: list[torch.nn.Parameter], rate: float, plan: Plan, device: torch.device
 ) -> torch.optim.Optimizer:
     """Weight decay is AdamW's usual 0.01, as in the lesson."""
     if plan.optimizer == "adamw8bit":
@@ -65,5 +122,5 @@ def _adamw(
         return AdamW8bit(parameters, lr=rate, weight_decay=0.01)
     cuda = device.type == "cuda"
     # A captured step reads the rate from the device: a plain number would be frozen into the graph.
-    lr = torch.tensor(rate, device=device) if cuda and changing else rate
+    lr = torch.tensor(rate, device=device) if cuda else rate
     return torch.optim.AdamW(parameters, lr=lr, fused=True, capturable=cuda)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel
 
+from inference.denoiser import Denoiser
 from inference.metadata import save_png
 from inference.model import Model
 from inference.sampler import Brush, draw
 from trainer.charts import draw_strip
+from trainer.compiling import uncompiled
 from trainer.dreambooth import DreamBooth, LatentSet, encode
 from trainer.events import Preview, Strip
 from trainer.job import JobFolder
@@ -43,6 +46,10 @@ class Previews:
             every = max(1, steps // _MEASURES)
         self._every = every
 
+    @cached_property
+    def _predict(self) -> Denoiser:
+        return Denoiser(self._model)
+
     def file(self, step: int) -> Path:
         return self._folder.previews / f"{step:05}.png"
 
@@ -61,7 +68,9 @@ class Previews:
         seeds = [self._recipe.seed + number for number in range(count) for _ in self._prompts]
         model = self._model
         brush = Brush(self._recipe.preview_steps, self._recipe.guidance, model.resolution, model.resolution)
-        pictures = [*draw(model, prompts, [""] * len(prompts), seeds, brush, lambda _: check_stop())]
+        negatives = [""] * len(prompts)
+        drawn = draw(model, prompts, negatives, seeds, brush, lambda _: check_stop(), predict=self._predict)
+        pictures = [*drawn]
         save_png(_column(pictures[: len(self._prompts)]), self.file(step), "\n".join(self._prompts))
         return pictures
 
@@ -134,7 +143,7 @@ class Watcher:
         return has_peaked(self.measures)
 
     def _draw(self, step: int, check_stop: Callable[[], None]) -> list[Image.Image]:
-        with self._dreambooth.precision():
+        with self._dreambooth.precision(), uncompiled():
             return self._previews.draw(step, check_stop)
 
     def _look(self, pictures: list[Image.Image]) -> LatentSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -13,9 +14,10 @@ from pydantic import BaseModel
 
 from data.errors import CodedError, is_disk_full
 from inference.bases import BASES
+from inference.denoiser import Denoiser
 from inference.layout import save_pipeline
 from inference.metadata import parameters, save_png
-from inference.model import Model, load, pick_device
+from inference.model import Model, drawing_dtype, load, pick_device
 from inference.requests import DrawRequest
 from inference.sampler import Brush, draw
 from trainer.checkpoints import CheckpointFile
@@ -81,7 +83,8 @@ def run_job(root: Path, emit: Emit, stop: Callable[[], bool]) -> bool:
 def _finish(folder: JobFolder, emit: Emit, stop: Callable[[], bool]) -> None:
     outcome = folder.outcome()
     if outcome is None:
-        outcome = _Run(folder, emit, stop).run()
+        with ThreadPoolExecutor(1, "save") as background:
+            outcome = _Run(folder, background, emit, stop).run()
         folder.finish(outcome)
         folder.tidy()
     for event in outcome:
@@ -91,11 +94,12 @@ def _finish(folder: JobFolder, emit: Emit, stop: Callable[[], bool]) -> None:
 class _Run:
     """One process's part in a job: what an earlier one left on disk is not done again."""
 
-    def __init__(self, folder: JobFolder, emit: Emit, stop: Callable[[], bool]) -> None:
+    def __init__(self, folder: JobFolder, background: Executor, emit: Emit, stop: Callable[[], bool]) -> None:
         self._folder = folder
         self._emit = emit
         self._stop = stop
         self._began = time.monotonic()
+        self._background = background
         self._spec = folder.spec()
         self._recipe = self._spec.recipe
         self._device = pick_device()
@@ -106,10 +110,12 @@ class _Run:
         self._phase("load", 0, 1)
         trained = self._folder.trained()
         if trained is None:
-            model, trained = self._train()
+            model, trained, saving = self._train()
         else:
-            model = self._load_trained()
+            model, saving = self._load_trained(), None
         samples = self._draw_samples(model)
+        if saving is not None:
+            saving.result()
         done = Done(
             model=str(self._folder.model),
             samples=tuple(sample.path for sample in samples),
@@ -122,8 +128,8 @@ class _Run:
         )
         return [*samples, done]
 
-    def _train(self) -> tuple[Model, Trained]:
-        """Train and save, and return the model ready to draw."""
+    def _train(self) -> tuple[Model, Trained, Future[None] | None]:
+        """Train, and return the model ready to draw, while it may still be on its way to the disk."""
         base = load(self._spec.base, self._device, torch.float32)
         photos = [image for concept in self._spec.concepts for image in self._photos(concept, base)]
         steps = steps_for(len(photos), self._recipe)
@@ -138,7 +144,7 @@ class _Run:
         plan = resumed or self._choose_plan(base)
         self._choose_attention(drawing, plan)
         dreambooth = DreamBooth(drawing, self._recipe, instance, others, plan)
-        fingerprint = Fingerprint(dreambooth.learned())
+        fingerprint = Fingerprint(dreambooth.learned)
         previews = Previews(self._folder, self._spec, drawing, steps, self._emit)
         watcher = Watcher(previews, dreambooth, eyes, instance, others, self._recipe.early_stop)
         self._emit(plan)
@@ -163,7 +169,15 @@ class _Run:
             method=plan.method,
             stopped_early=early,
         )
-        return self._save(drawing, dreambooth, trained), trained
+        self._phase("save", 0, 1)
+        self._folder.keep_trained(trained)
+        if plan.method == "lora":
+            self._save_lora(dreambooth)
+            return self._load_trained(), trained, None
+        dreambooth.release()
+        drawing.freeze()
+        saving = self._background.submit(save_pipeline, drawing.pipeline(), self._folder.model)
+        return drawing.to_draw(), trained, saving
 
     def _choose_plan(self, model: Model) -> Plan:
         plan = plan_for(model, self._recipe)
@@ -184,25 +198,14 @@ class _Run:
             model.unet.enable_xformers_memory_efficient_attention()
         _log.info("attention: %s", "xformers" if problem is None else f"PyTorch's own, for {problem}")
 
-    def _save(self, model: Model, dreambooth: DreamBooth, trained: Trained) -> Model:
-        """Save the model, and return it as drawing wants it."""
-        self._phase("save", 0, 1)
-        self._folder.keep_trained(trained)
-        model.freeze()
-        if trained.method == "full":
-            save_pipeline(model.pipeline(), self._folder.model)
-            return model
+    def _save_lora(self, dreambooth: DreamBooth) -> None:
         # The model moves away from here: a base's folder must be found from anywhere.
         base = Path(self._spec.base)
         source = str(base.resolve()) if self._spec.base not in BASES and base.is_dir() else self._spec.base
         save_lora(self._folder.model, source, self._recipe, dreambooth.learned(), self._recipe.vae)
-        if dreambooth.plan.precision == "fp32":
-            return model
-        # The base was put into half precision for training: the samples are to show the model itself.
-        return self._load_trained()
 
     def _load_trained(self) -> Model:
-        return load(str(self._folder.model), self._device, torch.float32)
+        return load(str(self._folder.model), self._device, drawing_dtype(self._device))
 
     def _photos(self, concept: Concept, model: Model) -> list[tuple[Image.Image, str]]:
         """A concept's photos, each with the instance prompt. Raises TrainError for too few or too many."""
@@ -229,9 +232,9 @@ class _Run:
         brush = Brush(recipe.sample_steps, recipe.guidance, model.resolution, model.resolution)
         samples = []
         self._phase("samples", 0, recipe.sample_steps)
-        for index, picture in enumerate(
-            draw(model, prompts, [""] * len(seeds), seeds, brush, self._on_sample_step)
-        ):
+        negatives, predict = [""] * len(seeds), Denoiser(model)
+        pictures = draw(model, prompts, negatives, seeds, brush, self._on_sample_step, predict=predict)
+        for index, picture in enumerate(pictures):
             path = self._folder.samples / f"{index}.png"
             save_png(picture, path, self._sample_text(prompts[index], seeds[index], picture))
             samples.append(Sample(index=index, path=str(path), prompt=prompts[index], seed=seeds[index]))

@@ -62,7 +62,7 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
         option(field, type=float)
     option("class_images", type=int, help="0 switches prior preservation off")
     option("preview_every", type=int, help="0 draws none; without it, one at each quarter")
-    for field in ("train_text_encoder", "encode_vae", "early_stop", "gradient_checkpointing"):
+    for field in ("train_text_encoder", "encode_vae", "early_stop", "gradient_checkpointing", "compiled"):
         option(field, action=argparse.BooleanOptionalAction)
     option("vae", help="VAE that draws and is saved: a Hub id or a folder")
     option("memory", choices=get_args(Memory))

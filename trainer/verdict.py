@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 
 import torch
 
 from trainer.errors import TrainError
+
+Learned = Callable[[], Iterable[tuple[str, torch.Tensor]]]
 
 _SAMPLED = 512
 _LEAST_CHANGE = 0.1
@@ -16,13 +18,14 @@ _LEAST_CHANGE = 0.1
 class Fingerprint:
     """Some values of every weight that is going to be trained."""
 
-    def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
-        self._weights = weights
-        self._before = {name: _some(weight).clone() for name, weight in weights.items()}
+    def __init__(self, learned: Learned) -> None:
+        """`learned` tells the weights' names and values as they are at the time (`DreamBooth.learned`)."""
+        self._learned = learned
+        self._before = {name: _some(weight).clone() for name, weight in learned()}
 
     def moved(self) -> bool:
         """Whether any of them is another one by now."""
-        return any(not torch.equal(_some(self._weights[name]), old) for name, old in self._before.items())
+        return any(not torch.equal(_some(weight), self._before[name]) for name, weight in self._learned())
 
 
 def check_learned(fingerprint: Fingerprint, change: float) -> None:

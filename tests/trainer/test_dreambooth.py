@@ -121,7 +121,7 @@ def test_the_step_is_the_textbooks(
 ) -> None:
     recipe = RECIPE.model_copy(update=changes)
     dreambooth = DreamBooth(mini(prediction), recipe, *sets)
-    learned = dreambooth.learned()
+    learned = dict(dreambooth.learned())
     assert any(name.startswith("text_encoder.") for name in learned) == recipe.train_text_encoder
     torch.manual_seed(3)
     for name, weight in learned.items():
@@ -145,11 +145,11 @@ def test_what_is_not_trained_stays_as_it_is(sets: tuple[LatentSet, LatentSet]) -
 
 def test_the_text_encoder_rests_after_its_steps(sets: tuple[LatentSet, LatentSet]) -> None:
     dreambooth = DreamBooth(mini(), RECIPE.model_copy(update={"text_encoder_steps": 1}), *sets)
-    name = next(name for name in dreambooth.learned() if name.startswith("text_encoder."))
-    states = [dreambooth.learned()[name].detach().clone()]
+    name = next(name for name, _ in dreambooth.learned() if name.startswith("text_encoder."))
+    states = [dict(dreambooth.learned())[name].detach().clone()]
     for _ in range(2):
         dreambooth.step()
-        states.append(dreambooth.learned()[name].detach().clone())
+        states.append(dict(dreambooth.learned())[name].detach().clone())
     assert not torch.equal(states[0], states[1])
     assert torch.equal(states[1], states[2])
 
@@ -180,8 +180,8 @@ def test_a_checkpoint_goes_on_bit_for_bit(
     resumed.restore(checkpoints.load(CPU))
     while resumed.done < 4:
         resumed.step()
-    ours = resumed.learned()
-    assert all(torch.equal(ours[name], weight) for name, weight in whole.learned().items())
+    ours = dict(resumed.learned())
+    assert all(torch.equal(ours[name], weight) for name, weight in whole.learned())
 
 
 def test_learning_brings_the_loss_down(sets: tuple[LatentSet, LatentSet]) -> None:
