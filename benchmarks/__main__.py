@@ -1,33 +1,44 @@
-"""`python -m benchmarks`: figures that this machine can measure, as a table and in `out/bench/speed.json`."""
+"""`python -m benchmarks`: figures that this machine can measure, as a table and in `out/bench/speed.json`.
+
+With a name it measures that alone, such as `python -m benchmarks pictures`, and takes its options.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import importlib
+import logging
+import subprocess
+import sys
 from pathlib import Path
 
+from benchmarks.report import publish
 from data.cores import share_cores
 
+NAMES = ("speed", "attributes", "pictures", "switching", "sharing", "journey", "load")
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--prompts", type=int, default=200, help="prompts for the mini model's attributes")
-    parser.add_argument("--steps", type=int, default=50, help="denoising steps a picture")
-    parser.add_argument("--out", type=Path, default=Path("out/bench"))
-    arguments = parser.parse_args()
+
+def main(words: list[str]) -> int:
+    logging.basicConfig(level=logging.WARNING)
+    if not words:
+        # Each in a process of its own: none leaves memory or a warm cache to the next.
+        return max(subprocess.run([sys.executable, "-m", "benchmarks", name]).returncode for name in NAMES)
+    chooser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    chooser.add_argument("name", choices=NAMES)
+    name = chooser.parse_args(words[:1]).name
     share_cores()
-    from benchmarks.attributes import measure as attributes
-    from benchmarks.speed import measure as speed
-
-    rows = {**speed(), **attributes("mini", arguments.prompts, arguments.steps, guidance=7.5)}
-    for name, value in rows.items():
-        print(f"{name:<44} {value:8.3f}", flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    report = {"machine": platform.platform(), "python": platform.python_version(), "figures": rows}
-    (arguments.out / "speed.json").write_text(json.dumps(report, indent=2) + "\n")
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=benchmark.__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/bench"), help="folder of the figures and models"
+    )
+    benchmark.options(parser)
+    arguments = parser.parse_args(words[1:])
+    arguments.out = arguments.out.resolve()
+    rows = benchmark.measure(arguments)
+    publish(name, rows, "python -m benchmarks " + " ".join(words), arguments.out)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

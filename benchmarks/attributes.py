@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 
 import torch
 
+from benchmarks.report import Row
 from data.toys import evaluation_prompts
 from data.toys.reader import read
 from inference.model import load, pick_device
@@ -14,11 +16,16 @@ from inference.sampler import Brush, draw
 BATCH = 10
 
 
-def measure(model_name: str, prompts: int, steps: int, guidance: float) -> dict[str, float]:
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=50, help="denoising steps a picture")
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
     """Share of the asked attributes that are read in the pictures, each alone and `all` together."""
-    model = load(model_name, pick_device(), torch.float32)
-    brush = Brush(steps, guidance, model.resolution, model.resolution)
-    cases = evaluation_prompts(prompts, seed=2026)
+    model = load("mini", pick_device(), torch.float32)
+    brush = Brush(arguments.steps, 7.5, model.resolution, model.resolution)
+    cases = evaluation_prompts(arguments.prompts, seed=2026)
     asked: Counter[str] = Counter()
     found: Counter[str] = Counter()
     for start in range(0, len(cases), BATCH):
@@ -31,4 +38,6 @@ def measure(model_name: str, prompts: int, steps: int, guidance: float) -> dict[
             for attribute, value in wanted.items():
                 asked.update([attribute, "all"])
                 found.update([attribute, "all"] if seen.get(attribute) == value else [])
-    return {f"asked {name} that came out": found[name] / count for name, count in asked.items()}
+    return [
+        Row(f"asked {name} that came out", 100 * found[name] / count, "%") for name, count in asked.items()
+    ]

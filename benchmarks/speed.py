@@ -2,61 +2,48 @@
 
 from __future__ import annotations
 
-import statistics
-import time
+import argparse
 
 import torch
 
+from benchmarks.jobs import IDENTITY
+from benchmarks.report import Row, Stopwatch, race
 from data.toys import photo_set
 from inference.model import Model, load, pick_device
 from inference.sampler import Brush, draw
 from trainer.dreambooth import DreamBooth, encode
 from trainer.presets import recipe_for
 
-_IDENTITY = {
-    "hair_colour": "red", "hair_style": "long", "skin": "pale", "glasses": "square", "beard": "none",
-}  # fmt: skip
 _STEPS = 30
 
 
-def measure() -> dict[str, float]:
-    """Medians, in seconds; the names say of what."""
-    device = pick_device()
-    model = load("mini", device, torch.float32)
-    return {
-        "four pictures, 50 steps, mini (s)": _four_pictures(model),
-        "training step, photo + class image, mini (s)": _training_step(model),
-    }
+def options(parser: argparse.ArgumentParser) -> None:
+    """None: these figures are to be compared from one day to the next."""
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    model = load("mini", pick_device(), torch.float32)
+    return [
+        Row("four pictures, 50 steps, mini", _four_pictures(model)),
+        Row("training step, photo + class image, mini", _training_step(model)),
+    ]
 
 
 def _four_pictures(model: Model) -> float:
     brush = Brush(50, 7.5, model.resolution, model.resolution)
-    seconds = []
-    for seed in range(3):
-        began = time.monotonic()
-        list(
-            draw(
-                model,
-                ["photo of a person"] * 4,
-                [""] * 4,
-                range(4 * seed, 4 * seed + 4),
-                brush,
-                lambda _: None,
-            )
-        )
-        seconds.append(time.monotonic() - began)
-    return statistics.median(seconds)
+    prompts, negatives = ["photo of a person"] * 4, [""] * 4
+    (seconds,) = race(2, lambda: list(draw(model, prompts, negatives, range(4), brush, lambda _: None)))
+    return seconds
 
 
 def _training_step(model: Model) -> float:
-    photos = photo_set(_IDENTITY, 6, seed=1, size=model.resolution)
+    photos = photo_set(IDENTITY, 6, seed=1, size=model.resolution)
     instance = encode(model, photos, ["photo of abraza person"] * 6)
     prior = encode(model, photos, ["photo of a person"] * 6)
     dreambooth = DreamBooth(model, recipe_for("mini"), instance, prior)
-    seconds = []
+    watch = Stopwatch()
     for _ in range(_STEPS):
-        began = time.monotonic()
-        dreambooth.step()
-        dreambooth.mean_loss()
-        seconds.append(time.monotonic() - began)
-    return statistics.median(seconds)
+        with watch.lap():
+            dreambooth.step()
+            dreambooth.mean_loss()
+    return watch.median
