@@ -184,7 +184,7 @@ async def look_around(tour: Tour) -> None:
     await send(tour.page, "styles list")
     card = tour.card(tour.say("styles.title"))
     await expect(card).to_be_visible(timeout=_SOON)
-    drawing = re.split("[;；]", tour.say("styles.drawing"))[0]
+    drawing = re.split(r"[;\uff1b]", tour.say("styles.drawing"))[0]
     for _ in range(_REFRESHES):
         if not await card.get_by_text(drawing).count():
             break
