@@ -135,7 +135,7 @@ def _photos(folder: Path, base: Base, class_name: str) -> list[Image.Image]:
     report = read_folder(folder, base.resolution, class_name)
     for rejected in report.rejected:
         _log.warning("left out: %s", rejected.message)
-    if searchable(class_name):
+    if searchable(class_name) and base.preset != "mini":  # its people are drawn: no detector finds them
         for photo in report.accepted:
             if not photo.face:
                 _log.warning("%s: no face found, so it is cut from the middle", photo.name)
