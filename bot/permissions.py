@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NEEDED = ("view_channel", "send_messages", "send_messages_in_threads", "attach_files")
+_NEEDED = (
+    "view_channel",
+    "send_messages",
+    "send_messages_in_threads",
+    "attach_files",
+    "read_message_history",
+)
 
 
 def missing(guild: discord.Guild, settings: GuildSettings) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageChops
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Error, Locator, Page, expect
 
 from bot.locales import DEFAULT, LANGUAGES, t
 from bot.selfies import FOLDER, TAKEN
@@ -195,15 +195,26 @@ async def look_around(tour: Tour) -> None:
 
 async def speak(tour: Tour, language: str) -> None:
     """Set the server's language, as an admin does."""
-    page = tour.page
-    await send(page, "settings")
+    await send(tour.page, "settings")
     panel = tour.card(tour.say("settings.title"))
-    await panel.locator(".select-trigger").first.click()
-    await panel.locator(".select-option[data-value=general]").click()
-    await expect(panel.get_by_text(tour.say("setting.language_help"))).to_be_visible()
-    await panel.locator(".select-trigger").last.click()
-    await panel.locator(f".select-option[data-value='{language}']").click()
-    await expect(page.get_by_text(t(language, "settings.title")).last).to_be_visible()
+    await choose(panel.locator(".preview-select").first, "general")
+    await expect(panel.get_by_text(tour.say("setting.language_help"))).to_be_visible(timeout=_SOON)
+    await choose(panel.locator(".preview-select").last, language)
+    await expect(tour.page.get_by_text(t(language, "settings.title")).last).to_be_visible(timeout=_SOON)
+
+
+async def choose(menu: Locator, value: str) -> None:
+    """Choose from a menu; a redraw of the page closes it, so that it has to be opened again."""
+    option = menu.locator(f".select-option[data-value='{value}']")
+    for _ in range(_REFRESHES):
+        if not await option.is_visible():
+            await menu.locator(".select-trigger").click()
+        try:
+            await option.click(timeout=1000)
+            return
+        except Error:
+            continue
+    raise AssertionError(f"the menu has no {value!r} to choose")
 
 
 if __name__ == "__main__":
