@@ -11,7 +11,7 @@ from bot.app import App
 from bot.config import Config
 from bot.sandbox import World, world
 from bot.services.announcer import Announcer
-from tests.bot.face import card_saying, cards, eventually, text_of, train
+from tests.bot.face import card_saying, cards, eventually, prepare, text_of, train
 from tests.fakes import ScriptedGpu
 
 EDIT = ("PATCH", "/channels/*/messages/*")
@@ -76,9 +76,10 @@ async def test_a_drawing_that_may_not_be_shown_is_called_off_and_says_so(
 
 async def test_a_training_outlives_an_expired_token_and_a_deleted_card(here: World, gpu: ScriptedGpu) -> None:
     gpu.gate.clear()
-    await train(here)
-    card = await card_saying(here, "loss 0.250")
+    sheet = await prepare(here)
     here.env.inject_error(*ANSWER, status=401, code=50027, message="Invalid Webhook Token", times=None)
+    await here.visitor.click(sheet.response, label="Start")
+    card = await card_saying(here, "loss 0.250")
     await here.visitor.delete(card)
     gpu.gate.set()
     assert (await card_saying(here, "I know abraza")).id != card.id
