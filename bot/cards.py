@@ -7,18 +7,20 @@ a restart and long after the interaction that asked for it is over.
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
 
 from bot.channels import is_final, samples_channel
+from bot.services.access import paused_at
+from bot.services.shots import Shot, shots_of
 from bot.ui.draw_card import draw_card, result_card
 from bot.ui.gallery_card import vote_row
-from bot.ui.pictures import files_of
+from bot.ui.pictures import files_of, uploads_of
 from bot.ui.train_card import samples_card, train_card
 from data.jobs import Job, JobKind, JobState
 from data.pictures import Picture
@@ -35,10 +37,11 @@ POST_SECONDS = 5.0
 """How long the command that made a job may take to post its card, before the job's end posts one."""
 
 
-async def card_of(app: App, job: Job, previews: Sequence[discord.File] = ()) -> ui.LayoutView:
-    """The card of a job that has not ended; a drawing may show how far it has come."""
-    place = await app.jobs.place(job.id)
-    return train_card(job, place=place) if _trains(job) else draw_card(job, place=place, previews=previews)
+async def card_of(app: App, job: Job, shots: Sequence[Shot] = ()) -> ui.LayoutView:
+    """The card of a job that has not ended, for a message that carries `shots`."""
+    build = train_card if _trains(job) else draw_card
+    place, paused = await app.jobs.place(job.id), await paused_at(app.settings, job)
+    return build(job, place=place, paused=paused, shots=shots)
 
 
 async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
@@ -52,49 +55,72 @@ async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
     return message
 
 
+@dataclass
+class _Live:
+    """What the card of a job that has not ended shows."""
+
+    state: JobState
+    phase: str | None
+    when: float
+    """Time of the last edit."""
+    rendered: object = None
+    attached: dict[Shot, discord.Attachment] = field(default_factory=dict)
+
+
 class Cards:
     """The dispatcher's listener. An end that Discord did not take is raised, and comes again later."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._shown: dict[int, tuple[JobState, str | None, float]] = {}
-        """State, phase and time of each live card's last edit."""
-        self._rendered: dict[int, object] = {}
+        self._live: dict[int, _Live] = {}
         self._gone: set[int] = set()
         """Messages that are no longer there to edit."""
 
     async def job_changed(self, job: Job) -> None:
         """Show progress, at most every few seconds; a new state, phase or place at once."""
         now = asyncio.get_running_loop().time()
-        state, phase, when = self._shown.get(job.id, (None, None, 0.0))
-        same = job.state is JobState.running and (state, phase) == (job.state, job.phase)
-        if job.message_id is None or (same and now - when < EDIT_SECONDS):
+        live = self._live.get(job.id) or _Live(JobState.queued, None, 0.0)
+        same = job.state is JobState.running and (live.state, live.phase) == (job.state, job.phase)
+        if job.message_id is None or (same and now - live.when < EDIT_SECONDS):
             return
-        self._shown[job.id] = (job.state, job.phase, now)
+        live.state, live.phase, live.when = job.state, job.phase, now
+        self._live[job.id] = live
         await self._app.bot.up.wait()
-        files = await self._previews(job)
-        view = await card_of(self._app, job, files or ())
-        rendered = view.to_components()  # type: ignore[no-untyped-call]
-        if self._rendered.get(job.id) == rendered:
-            return
         try:
-            if await self._edit(job, view, files):
-                self._rendered[job.id] = rendered
+            await self._show(job, live)
         except (discord.HTTPException, OSError) as error:
             # The next change shows it; only a job's end has to arrive.
             log.warning("the card of job %s could not be edited: %s", job.id, error)
 
+    async def _show(self, job: Job, live: _Live) -> None:
+        """Edit a live card, if it would change; of its pictures only those go up that did."""
+        shots = await asyncio.to_thread(shots_of, self._app.files, job)
+        new = await asyncio.to_thread(uploads_of, [shot for shot in shots if shot not in live.attached])
+        here: Mapping[Shot, discord.File | discord.Attachment] = {**live.attached, **new}
+        files = {shot: here[shot] for shot in shots if shot in here}
+        view = await card_of(self._app, job, [*files])
+        rendered = (view.to_components(), [*files])  # type: ignore[no-untyped-call]
+        if live.rendered == rendered:
+            return
+        message = await self._edit(job, view, [*files.values()])
+        if message is not None:
+            live.rendered = rendered
+            attached = {attachment.filename: attachment for attachment in message.attachments}
+            live.attached = {shot: attached[shot.name] for shot in files if shot.name in attached}
+
     async def finished(self, job: Job) -> None:
         """Show the end of a job; the pictures of a drawing follow in `pictures_ready`."""
         await self._app.bot.up.wait()
-        self._shown.pop(job.id, None)
-        self._rendered.pop(job.id, None)
+        self._live.pop(job.id, None)
         if not _trains(job):
             if job.state is not JobState.done:
-                await self._show_end(job, draw_card(job), [])
+                await self._show_end(job, draw_card(job))
             return
         channel = await self._samples_channel(job) if job.state is JobState.done else None
-        await self._show_end(job, train_card(job, samples_channel=channel.id if channel else None))
+        shots = await asyncio.to_thread(shots_of, self._app.files, job)
+        files = await asyncio.to_thread(uploads_of, shots)
+        view = train_card(job, samples_channel=channel.id if channel else None, shots=[*files])
+        await self._show_end(job, view, [*files.values()])
 
     async def pictures_ready(self, job: Job, pictures: list[Picture]) -> None:
         """Show the pictures: samples in the samples channel, drawings on their card."""
@@ -116,18 +142,18 @@ class Cards:
                 raise
             log.warning("the samples of job %s have nowhere to go: %s", job.id, error)
 
-    async def _show_end(self, job: Job, view: ui.LayoutView, files: list[discord.File] | None = None) -> None:
+    async def _show_end(self, job: Job, view: ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
         """Edit the card, or post a new one where the card was deleted."""
         placed = await self._placed(job)
         if placed.message_id is not None and await self._edit(placed, view, files):
             return
         if await self._app.jobs.get(job.id) is None:
             return  # erased meanwhile, and its card with it
-        for file in files or []:
+        for file in files:
             file.reset()
         channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         try:
-            message = await channel.send(view=view, files=files or [])
+            message = await channel.send(view=view, files=files)
         except discord.HTTPException as error:
             if not is_final(error):
                 raise
@@ -135,33 +161,20 @@ class Cards:
         else:
             await self._app.jobs.set_message(job.id, message.channel.id, message.id)
 
-    async def _edit(self, job: Job, view: ui.LayoutView, files: list[discord.File] | None = None) -> bool:
-        """Edit the card in place. False when it is gone, or not ours to edit any more."""
+    async def _edit(
+        self, job: Job, view: ui.LayoutView, files: Sequence[discord.File | discord.Attachment]
+    ) -> discord.Message | None:
+        """Edit the card in place. None when it is gone, or not ours to edit any more."""
         if job.message_id is None or job.message_id in self._gone:
-            return False
+            return None
         channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         message = channel.get_partial_message(job.message_id)
         try:
-            if files is None:
-                await message.edit(view=view)
-            else:
-                await message.edit(view=view, attachments=files)
+            return await message.edit(view=view, attachments=files)
         except (discord.NotFound, discord.Forbidden) as error:
             log.info("the card of job %s is gone: %s", job.id, error)
             self._gone.add(job.message_id)
-            return False
-        return True
-
-    async def _previews(self, job: Job) -> list[discord.File] | None:
-        """What a running drawing looks like now, if it shows that; None leaves the message's files alone."""
-        if _trains(job) or job.state is not JobState.running:
             return None
-        path = self._app.files.pictures(job.id) / "preview.jpg"
-        try:
-            content = await asyncio.to_thread(path.read_bytes)
-        except OSError:
-            return None
-        return [discord.File(io.BytesIO(content), filename=path.name)]
 
     async def _placed(self, job: Job) -> Job:
         """The job with its card's place, which the command that made it may be about to write."""

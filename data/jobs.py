@@ -71,6 +71,8 @@ class Job:
     announced: bool
     """Whether everyone who should know was told how it ended."""
     lane: Lane = Lane.gpu
+    plan: str | None = None
+    """JSON of a training's `trainer.events.Plan`, once it has chosen one."""
 
 
 class Origin(TypedDict):
@@ -170,6 +172,10 @@ class Jobs:
         return await self._move(
             job_id, ("running",), phase=phase, step=step, steps=steps, loss=loss, seconds_left=seconds_left
         )
+
+    async def set_plan(self, job_id: int, plan: str) -> None:
+        """Remember how a training uses its device's memory."""
+        await self._update(job_id, plan=plan)
 
     async def finish(
         self, job_id: int, tx: Connection | None = None, *, lacks: tuple[str, str] | None = None

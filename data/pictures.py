@@ -28,6 +28,8 @@ class Picture:
     height: int
     created_at: float
     deleted_at: float | None
+    flagged: bool
+    """The safety checker hid it: what is kept is a blur."""
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Picture))
@@ -50,16 +52,18 @@ class Pictures:
         seed: int,
         width: int,
         height: int,
+        flagged: bool = False,
         tx: Connection | None = None,
     ) -> Picture:
         """Record a picture; a job that runs again after a crash replaces the one it made before."""
         async with self._db.transaction(tx) as connection:
             rows = await connection.execute_fetchall(
-                "INSERT INTO pictures (job_id, idx, path, prompt, seed, width, height, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id, idx) DO UPDATE SET"
+                "INSERT INTO pictures (job_id, idx, path, prompt, seed, width, height, created_at, flagged)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id, idx) DO UPDATE SET"
                 " path = excluded.path, prompt = excluded.prompt, seed = excluded.seed,"
-                f" width = excluded.width, height = excluded.height RETURNING {_COLUMNS}",
-                (job_id, idx, self._files.relative(path), prompt, seed, width, height, time.time()),
+                " width = excluded.width, height = excluded.height, flagged = excluded.flagged"
+                f" RETURNING {_COLUMNS}",
+                (job_id, idx, self._files.relative(path), prompt, seed, width, height, time.time(), flagged),
             )
         return self._picture(*rows)
 
@@ -86,4 +90,5 @@ class Pictures:
 
     def _picture(self, row: sqlite3.Row) -> Picture:
         values = dict(row)
-        return Picture(**values | {"path": self._files.absolute(values["path"])})
+        path, flagged = self._files.absolute(values["path"]), bool(values["flagged"])
+        return Picture(**values | {"path": path, "flagged": flagged})

@@ -86,20 +86,21 @@ async def move_to_front(interaction: discord.Interaction[LikenessBot], _name: st
     await interaction.response.defer()
     if not await app.jobs.move_to_front(job_id):
         raise Refusal("not_waiting")
+    await app.dispatcher.queue_changed(job.kind)
     await replace(interaction, await _card(interaction))
 
 
 @on_press("queuetrain")
 async def hold_trainings(interaction: discord.Interaction[LikenessBot], scope: int, state: int) -> None:
-    await _hold(interaction, "queue_train", scope, state)
+    await _hold(interaction, JobKind.train, scope, state)
 
 
 @on_press("queuedraw")
 async def hold_drawings(interaction: discord.Interaction[LikenessBot], scope: int, state: int) -> None:
-    await _hold(interaction, "queue_draw", scope, state)
+    await _hold(interaction, JobKind.draw, scope, state)
 
 
-async def _hold(interaction: discord.Interaction[LikenessBot], setting: str, scope: int, state: int) -> None:
+async def _hold(interaction: discord.Interaction[LikenessBot], kind: JobKind, scope: int, state: int) -> None:
     """Open, pause or drain a queue: for one's own server, or, as the bot's owner, for everybody."""
     if interaction.guild_id is None:
         raise Refusal("guild_only")
@@ -109,8 +110,9 @@ async def _hold(interaction: discord.Interaction[LikenessBot], setting: str, sco
         raise Refusal("not_admin")
     await interaction.response.defer()
     app = interaction.client.app
-    await app.settings.update(INSTALLATION if scope else interaction.guild_id, **{setting: STATES[state]})
-    app.dispatcher.wake()
+    guild_id = INSTALLATION if scope else interaction.guild_id
+    await app.settings.update(guild_id, **{f"queue_{kind}": STATES[state]})
+    await app.dispatcher.queue_changed(kind)
     await replace(interaction, await _card(interaction))
 
 

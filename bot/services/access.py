@@ -10,10 +10,12 @@ from aiosqlite import Connection
 
 from bot.services.refusal import Refusal
 from data.database import Database
-from data.jobs import JobKind, Jobs
+from data.jobs import Job, JobKind, Jobs
 from data.settings import INSTALLATION, GuildSettings, RoleQuota, Settings
 
 Action = Literal["train", "imagine", "share"]
+Paused = Literal["here", "everywhere"] | None
+"""Where an admin paused a queue: for its server, or for the whole installation."""
 
 DAY_SECONDS = 24 * 3600.0
 
@@ -108,6 +110,13 @@ def quota_of(settings: GuildSettings, role_ids: Sequence[int]) -> RoleQuota:
     if not mine:
         return RoleQuota(settings.daily_trainings, settings.daily_pictures)
     return RoleQuota(*(_most_generous(values) for values in zip(*mine, strict=True)))
+
+
+async def paused_at(settings: Settings, job: Job) -> Paused:
+    """Why a job that waits is not served, however near its place is."""
+    if queue_state(await settings.get(INSTALLATION), job.kind) == "paused":
+        return "everywhere"
+    return "here" if queue_state(await settings.get(job.guild_id), job.kind) == "paused" else None
 
 
 def queue_state(settings: GuildSettings, kind: JobKind) -> str:

@@ -10,7 +10,10 @@ from data.jobs import Job
 from data.settings import Backend, Size
 from inference.requests import DrawRequest
 
-_ASKED = {"prompt", "negative", "count", "steps", "guidance", "seed", "width", "height", "strength"}
+_ASKED = {
+    *("prompt", "negative", "count", "steps", "guidance", "seed", "width", "height", "strength"),
+    *("base", "check_safety"),
+}
 """Fields of a payload that the engine's request has as well."""
 
 
@@ -39,6 +42,8 @@ class DrawPayload(BaseModel):
     style: str | None = None
     """Name of the style that the prompt was put into."""
     backend: Backend = "auto"
+    check_safety: bool = True
+    """Whether the base's safety checker hides what it flags."""
     private: bool = False
     """Shown to the person alone, in a direct message."""
     parent: int | None = None
@@ -59,4 +64,4 @@ class DrawPayload(BaseModel):
         Raises pydantic.ValidationError when a value is out of range.
         """
         values = self.model_dump(include=_ASKED)
-        return DrawRequest(id=request_id, model=model, out=out, init=init, **values)
+        return DrawRequest(id=request_id, model=model, out=out, init=init, previews=True, **values)

@@ -15,7 +15,7 @@ from bot.services.draw_limits import check_payload, sides_of, usual_backend
 from bot.services.draw_payload import DrawPayload
 from bot.services.endpoints import EndpointService
 from bot.services.refusal import Refusal, refuse_when_full
-from bot.services.safety import check_prompt
+from bot.services.safety import check_prompt, checks_pictures
 from bot.services.styles import StyleBook
 from bot.services.wording import fill, names, with_subject
 from data.database import Database
@@ -160,7 +160,10 @@ class ImagineService:
         """Check everything and queue it; it is safe once this returns."""
         settings = await self._settings.get(origin["guild_id"])
         check_payload(payload, settings)
-        check_prompt(settings, payload.prompt, age_restricted=asker.age_restricted and not payload.private)
+        age_restricted = asker.age_restricted and not payload.private
+        check_prompt(settings, payload.prompt, age_restricted=age_restricted)
+        checked = checks_pictures(settings, age_restricted=age_restricted)
+        payload = payload.model_copy(update={"check_safety": checked})
         if payload.subject and not names(payload.prompt, payload.subject):
             payload = payload.model_copy(update={"subject": ""})
         with refuse_when_full():

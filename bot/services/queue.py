@@ -136,6 +136,12 @@ class Dispatcher:
         for queue in self._queues:
             queue.wake.set()
 
+    async def queue_changed(self, kind: JobKind) -> None:
+        """An admin paused, opened or reordered a queue: what waits in it says so, and may be next."""
+        self.wake()
+        for job in await self._jobs.queued(kind):
+            self._announcer.changed(job.id)
+
     async def cancel(self, job_id: int) -> bool:
         """Cancel a job that waits or runs. False when it had ended before.
 

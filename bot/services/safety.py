@@ -44,6 +44,11 @@ def check_prompt(settings: GuildSettings, text: str, *, age_restricted: bool) ->
         raise Refusal("word_blocked", word=found)
 
 
+def checks_pictures(settings: GuildSettings, *, age_restricted: bool) -> bool:
+    """Whether the base's own safety checker looks at the pictures: where sexual words are refused."""
+    return settings.safety == "strict" or (settings.safety == "standard" and not age_restricted)
+
+
 def _first(words: Iterable[str], said: str) -> str | None:
     found = _pattern(tuple(words)).search(said)
     return found.group() if found else None

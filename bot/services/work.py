@@ -29,7 +29,20 @@ from inference.requests import (
     DrawWaiting,
     Picture,
 )
-from trainer.events import Done, Failed, PhaseProgress, Progress, Sample, Started, TrainEvent
+from inference.requests import Preview as Sketch
+from trainer.events import (
+    Done,
+    Failed,
+    LossPlot,
+    PhaseProgress,
+    Plan,
+    Preview,
+    Progress,
+    Sample,
+    Started,
+    Strip,
+    TrainEvent,
+)
 from trainer.spec import TrainSpec
 
 MAX_ATTEMPTS = 5
@@ -100,10 +113,16 @@ class Work:
         final: TrainEvent | None = None
         async with aclosing(self._gpu.train(self._files.job(job.id))) as events:
             async for final in events:
-                if isinstance(final, Sample):
-                    samples.append(final)
-                elif throttle.due(_phase(final)):
-                    await self._show_training(job.id, final)
+                match final:
+                    case Sample():
+                        samples.append(final)
+                    case Plan():
+                        await self._jobs.set_plan(job.id, final.model_dump_json())
+                        self._changed(job.id)
+                    case Preview() | Strip() | LossPlot():
+                        self._changed(job.id)  # the card finds the files, as it does after a restart
+                    case Started() | PhaseProgress() | Progress() if throttle.due(_phase(final)):
+                        await self._show_training(job.id, final)
         # The process is gone by now and its files are ours.
         if isinstance(final, Done):
             await self._keep(job, final, samples)
@@ -112,7 +131,7 @@ class Work:
         else:  # someone else stopped it
             await self.lost_or_failed(job, "trainer_lost", "The training process was stopped from outside.")
 
-    async def _show_training(self, job_id: int, event: TrainEvent) -> None:
+    async def _show_training(self, job_id: int, event: Started | PhaseProgress | Progress) -> None:
         match event:
             case Started():
                 await self._jobs.progress(job_id, phase="train", step=event.resumed_step, steps=event.steps)
@@ -127,8 +146,6 @@ class Work:
                     loss=event.loss,
                     seconds_left=event.seconds_left,
                 )
-            case _:
-                return
         self._changed(job_id)
 
     async def _keep(self, job: Job, done: Done, samples: list[Sample]) -> None:
@@ -232,6 +249,8 @@ class Work:
                                 job.id, phase="draw", step=event.step, steps=event.steps
                             )
                             self._changed(job.id)
+                    case Sketch():
+                        self._changed(job.id)
                     case Picture():
                         await self._pictures.add(
                             job_id=job.id,
@@ -241,6 +260,7 @@ class Work:
                             seed=event.seed,
                             width=event.width,
                             height=event.height,
+                            flagged=event.flagged,
                         )
                         self._changed(job.id)
                     case DrawFailed():

@@ -9,9 +9,12 @@ import discord
 from discord import ui
 
 from bot.locales import t
+from bot.services.access import Paused
 from bot.services.draw_payload import DrawPayload
+from bot.services.shots import Shot
 from bot.ui.buttons import CardButton
 from bot.ui.look import ALT_LIMIT, Accent, bar, card, duration, quoted
+from bot.ui.pictures import shots_gallery
 from bot.ui.replies import explain
 from data.jobs import Job, JobState
 from data.models import Model
@@ -21,7 +24,9 @@ WAITS = ("starting", "busy", "unreachable")
 """Phases in which nothing is drawn yet, because an endpoint has to be waited for."""
 
 
-def draw_card(job: Job, *, place: int | None = None, previews: Sequence[discord.File] = ()) -> ui.LayoutView:
+def draw_card(
+    job: Job, *, place: int | None = None, paused: Paused = None, shots: Sequence[Shot] = ()
+) -> ui.LayoutView:
     """What a drawing job looks like while it has no pictures, or only what they may become."""
     locale = job.locale
     prompt = f"### {quoted(DrawPayload.of(job).prompt)}"
@@ -29,6 +34,8 @@ def draw_card(job: Job, *, place: int | None = None, previews: Sequence[discord.
     match job.state:
         case JobState.queued:
             waiting = t(locale, "draw.next") if place in (None, 1) else t(locale, "draw.place", n=place)
+            if paused:
+                waiting = f"⏸️ {t(locale, f'queue.{job.kind}_paused_{paused}')}"
             return card(Accent.waiting, prompt, waiting, _by(job), ui.ActionRow[Any](cancel))
         case JobState.running | JobState.done:
             facts = [bar(job.step, job.steps), t(locale, "draw.running", step=job.step, steps=job.steps)]
@@ -39,7 +46,7 @@ def draw_card(job: Job, *, place: int | None = None, previews: Sequence[discord.
             return card(
                 Accent.working,
                 prompt,
-                *_sketch(locale, previews),
+                *shots_gallery(locale, shots),
                 " · ".join(facts),
                 _by(job),
                 ui.ActionRow[Any](cancel),
@@ -63,6 +70,9 @@ def result_card(
     facts = settings_line(locale, asked, pictures[0], model)
     if asked.negative:
         facts += " · " + t(locale, "draw.without", negative=quoted(asked.negative, 200))
+    hidden = [str(number) for number, picture in enumerate(pictures, 1) if picture.flagged]
+    if hidden:
+        facts += f"\n⚠️ {t(locale, 'draw.flagged', numbers=', '.join(hidden))}"
     if job.error_code:
         facts += f"\n{t(locale, 'endpoint.lacking')} {explain(locale, job.error_code, {}, job.error)}"
     return card(
@@ -141,15 +151,6 @@ def _rows(job: Job, pictures: Sequence[Picture]) -> list[ui.ActionRow[Any]]:
         ui.ActionRow[Any](*upscale),
         ui.ActionRow[Any](share, trash, report),
     ]
-
-
-def _sketch(locale: str, previews: Sequence[discord.File]) -> list[ui.MediaGallery[Any]]:
-    if not previews:
-        return []
-    gallery = ui.MediaGallery[Any]()
-    for file in previews:
-        gallery.add_item(media=file, description=t(locale, "draw.preview"))
-    return [gallery]
 
 
 def _once_more(job: Job) -> ui.ActionRow[Any]:

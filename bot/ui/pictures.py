@@ -5,9 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import discord
+from discord import ui
 from PIL import Image, PngImagePlugin
+
+from bot.locales import t
+from bot.services.shots import Shot
 
 SMALL = 256
 SHOWN = 512
@@ -18,6 +23,28 @@ def files_of(paths: Sequence[Path]) -> list[discord.File]:
     """The pictures as uploads, in order. Blocking: call it in a thread. Raises OSError."""
     return [
         discord.File(io.BytesIO(_shown(path)), filename=f"{index}.png") for index, path in enumerate(paths)
+    ]
+
+
+def uploads_of(shots: Sequence[Shot]) -> dict[Shot, discord.File]:
+    """A job's pictures of itself as uploads; what is gone or broken is left out. Blocking."""
+    uploads = {}
+    for shot in shots:
+        try:
+            content = _shown(shot.path) if shot.path.suffix == ".png" else shot.path.read_bytes()
+        except OSError:
+            continue
+        uploads[shot] = discord.File(io.BytesIO(content), filename=shot.name)
+    return uploads
+
+
+def shots_gallery(locale: str, shots: Sequence[Shot]) -> list[ui.MediaGallery[Any]]:
+    """The pictures that a job's message carries, one below the other, each with its description."""
+    return [
+        ui.MediaGallery[Any]().add_item(
+            media=f"attachment://{shot.name}", description=t(locale, f"shot.{Path(shot.name).stem}")
+        )
+        for shot in shots
     ]
 
 

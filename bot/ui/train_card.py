@@ -9,11 +9,15 @@ import discord
 from discord import ui
 
 from bot.locales import t
+from bot.services.access import Paused
+from bot.services.shots import Shot
 from bot.ui.buttons import CardButton
 from bot.ui.look import ALT_LIMIT, Accent, bar, card, duration, quoted, rule
+from bot.ui.pictures import shots_gallery
 from bot.ui.replies import explain
 from bot.ui.train_form import class_label
 from data.jobs import Job, JobState
+from trainer.events import Plan
 from trainer.spec import Concept, TrainSpec, sample_prompts
 
 STAGES = ("class_images", "train", "samples")
@@ -27,20 +31,27 @@ def concept_of(job: Job) -> Concept:
     return TrainSpec.model_validate_json(job.payload).concepts[0]
 
 
-def train_card(job: Job, *, place: int | None = None, samples_channel: int | None = None) -> ui.LayoutView:
-    """What `job` looks like now."""
+def train_card(
+    job: Job,
+    *,
+    place: int | None = None,
+    paused: Paused = None,
+    samples_channel: int | None = None,
+    shots: Sequence[Shot] = (),
+) -> ui.LayoutView:
+    """What `job` looks like now; its message carries `shots`."""
     match job.state:
         case JobState.queued:
-            return _queued(job, place)
+            return _queued(job, place, paused)
         case JobState.running:
-            return _running(job)
+            return _running(job, shots)
         case JobState.done:
-            return _done(job, samples_channel)
+            return _done(job, samples_channel, shots)
         case JobState.failed:
             reason = explain(job.locale, job.error_code or "internal", {"reference": job.id}, job.error)
-            return card(
-                Accent.failed, f"## {t(job.locale, 'train.failed', **_names(job))}\n{reason}", _subtitle(job)
-            )
+            title = t(job.locale, "train.failed", **_names(job))
+            gallery = shots_gallery(job.locale, shots)
+            return card(Accent.failed, f"## {title}\n{reason}", *gallery, _subtitle(job))
         case JobState.cancelled:
             title = t(job.locale, "train.cancelled", **_names(job))
             return card(
@@ -81,7 +92,7 @@ def _steps(job: Job) -> int:
 
 def _subtitle(job: Job) -> str:
     spec = TrainSpec.model_validate_json(job.payload)
-    return "-# " + t(
+    said = t(
         job.locale,
         "train.subtitle",
         user=f"<@{job.user_id}>",
@@ -90,6 +101,25 @@ def _subtitle(job: Job) -> str:
         base=quoted(spec.base, 60),
         id=job.id,
     )
+    return "\n".join(f"-# {line}" for line in [said, *_plan(job)])
+
+
+def _plan(job: Job) -> list[str]:
+    """How it uses the memory, and the trainer's own words on what was wished for and can't be."""
+    if job.plan is None:
+        return []
+    plan = Plan.model_validate_json(job.plan)
+    facts = t(
+        job.locale,
+        "train.plan" if plan.free_gib is None else "train.plan_gpu",
+        name=plan.name,
+        method=t(job.locale, f"train_method.{plan.method}"),
+        precision=plan.precision,
+        optimizer=t(job.locale, f"optimizer.{plan.optimizer}"),
+        needed=f"{plan.needed_gib:.1f}",
+        free=f"{plan.free_gib or 0:.1f}",
+    )
+    return [facts, *(quoted(note, 200) for note in plan.notes)]
 
 
 def _cancel(job: Job) -> ui.ActionRow[Any]:
@@ -97,13 +127,15 @@ def _cancel(job: Job) -> ui.ActionRow[Any]:
     return ui.ActionRow(CardButton("cancel", job.id, label=label, style=discord.ButtonStyle.danger))
 
 
-def _queued(job: Job, place: int | None) -> ui.LayoutView:
+def _queued(job: Job, place: int | None, paused: Paused) -> ui.LayoutView:
     waiting = t(job.locale, "train.next") if place in (None, 1) else t(job.locale, "train.place", n=place)
+    if paused:
+        waiting = f"⏸️ {t(job.locale, f'queue.{job.kind}_paused_{paused}')}"
     title = t(job.locale, "train.queued", **_names(job))
     return card(Accent.waiting, f"## {title}\n{waiting}", _subtitle(job), _cancel(job))
 
 
-def _running(job: Job) -> ui.LayoutView:
+def _running(job: Job, shots: Sequence[Shot]) -> ui.LayoutView:
     phase = job.phase or "load"
     lines = [bar(job.step, job.steps)]
     facts = [t(job.locale, f"phase.{phase}", step=job.step, steps=job.steps)]
@@ -117,6 +149,7 @@ def _running(job: Job) -> ui.LayoutView:
         f"## {t(job.locale, 'train.running', **_names(job))}",
         _stages(job.locale, _STAGE_OF.get(phase, phase)),
         "\n".join(lines),
+        *shots_gallery(job.locale, shots),
         rule(),
         _subtitle(job),
         _cancel(job),
@@ -133,7 +166,7 @@ def _stages(locale: str, current: str) -> str:
     return "  →  ".join(words)
 
 
-def _done(job: Job, samples_channel: int | None) -> ui.LayoutView:
+def _done(job: Job, samples_channel: int | None, shots: Sequence[Shot]) -> ui.LayoutView:
     took = ""
     if job.started_at is not None and job.finished_at is not None:
         took = duration(job.locale, job.finished_at - job.started_at)
@@ -146,4 +179,4 @@ def _done(job: Job, samples_channel: int | None) -> ui.LayoutView:
     else:
         lines.append(t(job.locale, "train.done_nowhere"))
     lines.append(t(job.locale, "train.done_hint"))
-    return card(Accent.done, "\n".join(lines), _subtitle(job))
+    return card(Accent.done, "\n".join(lines), *shots_gallery(job.locale, shots), _subtitle(job))
