@@ -13,10 +13,33 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture, Ready
-from trainer.events import Done, Failed, PhaseProgress, Progress, Sample, Started, TrainEvent
+from trainer.events import (
+    Done,
+    Failed,
+    LossPlot,
+    PhaseProgress,
+    Plan,
+    Preview,
+    Progress,
+    Sample,
+    Started,
+    Strip,
+    TrainEvent,
+)
+from trainer.job import JobFolder
 from trainer.spec import TrainSpec
 
 SIZE = 128
+PLAN = Plan(
+    name="lean",
+    method="full",
+    precision="bf16",
+    optimizer="adamw",
+    gradient_checkpointing=True,
+    needed_gib=9.8,
+    free_gib=15.2,
+    notes=("8-bit AdamW can't run here.",),
+)
 COLOURS = ("#ffd166", "#ef476f", "#06d6a0", "#118ab2")
 
 
@@ -32,13 +55,19 @@ class ScriptedGpu:
         self.gate.set()
         self.drawn: list[DrawRequest] = []
         self.preview = False
-        """Whether drawings leave a preview in the middle."""
+        """Whether work leaves pictures of itself in the middle."""
+        self.flagged: tuple[int, ...] = ()
+        """Drawings that the safety checker hides."""
 
     async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
         spec = TrainSpec.model_validate_json((job / "job.json").read_text())
         steps = spec.recipe.steps or 100
         yield Started(steps=steps, device="scripted")
         yield PhaseProgress(phase="class_images", done=4, total=8)
+        yield PLAN
+        if self.preview:
+            for event in _watched(JobFolder(job)):
+                yield event
         yield Progress(step=steps // 2, steps=steps, loss=0.25, step_seconds=0.1, seconds_left=75)
         await self.gate.wait()
         if self.train_failure is not None:
@@ -70,7 +99,13 @@ class ScriptedGpu:
             path = Path(request.out) / f"{index}.png"
             paint(path, index)
             yield Picture(
-                id=request.id, index=index, path=str(path), seed=request.seed + index, width=SIZE, height=SIZE
+                id=request.id,
+                index=index,
+                path=str(path),
+                seed=request.seed + index,
+                width=SIZE,
+                height=SIZE,
+                flagged=index in self.flagged,
             )
         yield DrawDone(id=request.id, seconds=1)
 
@@ -79,6 +114,20 @@ class ScriptedGpu:
 
     async def close(self) -> None:
         self.gate.set()
+
+
+def _watched(folder: JobFolder) -> list[TrainEvent]:
+    """A training at its first quarter: two previews in a row, and the loss."""
+    folder.previews.mkdir(exist_ok=True)
+    for index, step in enumerate((0, 25)):
+        paint(folder.previews / f"{step:05}.png", index)
+    paint(folder.strip, 2)
+    paint(folder.loss_plot, 3)
+    return [
+        Preview(step=25, path=str(folder.previews / "00025.png")),
+        Strip(path=str(folder.strip)),
+        LossPlot(path=str(folder.loss_plot)),
+    ]
 
 
 def paint(path: Path, index: int) -> None:

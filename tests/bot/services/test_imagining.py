@@ -187,3 +187,15 @@ async def test_a_moderator_removes_pictures_of_others(house: House) -> None:
     with pytest.raises(Refusal, match="not_yours"):
         await house.imagining().delete(job.id, BOB)
     assert await house.imagining().delete(job.id, BOB, moderator=True) == 0
+
+
+async def test_the_guilds_level_says_whether_the_safety_checker_looks(house: House) -> None:
+    adults = Asker(age_restricted=True)
+    assert DrawPayload.of(await house.imagine()).check_safety
+    open_air = await house.imagining().submit("a cat", **ORIGIN, asker=adults)
+    hidden = await house.imagining().submit("a cat", **ORIGIN, asker=adults, private=True)
+    assert not DrawPayload.of(open_air).check_safety
+    assert DrawPayload.of(hidden).check_safety, "a direct message is not the channel"
+    await house.settings.update(GUILD, safety="off")
+    request = DrawPayload.of(await house.imagine()).request("1", "/a/model", "/out")
+    assert (request.check_safety, request.base, request.previews) == (False, "mini", True)

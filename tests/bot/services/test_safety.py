@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.services.refusal import Refusal
-from bot.services.safety import check_prompt
+from bot.services.safety import check_prompt, checks_pictures
 from data.settings import GuildSettings, SafetyLevel
 
 
@@ -59,3 +59,20 @@ def test_a_guilds_own_words_hold_everywhere_but_not_when_off() -> None:
 def test_one_rule_no_setting_lifts() -> None:
     assert refusal("naked schoolgirl", "off", adults=True) == "word_never"
     assert refusal("色情 萝莉", "off", adults=True) == "word_never"
+
+
+@pytest.mark.parametrize(
+    ("safety", "adults", "checked"),
+    [
+        ("strict", False, True),
+        ("strict", True, True),
+        ("standard", False, True),
+        ("standard", True, False),
+        ("off", False, False),
+    ],
+)
+def test_pictures_are_checked_where_sexual_words_are_refused(
+    safety: SafetyLevel, adults: bool, checked: bool
+) -> None:
+    assert checks_pictures(GuildSettings(safety=safety), age_restricted=adults) is checked
+    assert (refusal("me, nude", safety, adults=adults) is not None) is checked
