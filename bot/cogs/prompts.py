@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import discord
@@ -9,7 +10,8 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot.asking import Ask, asker_of, deliver
-from bot.channels import origin_of
+from bot.channels import age_restricted, origin_of
+from bot.services.gallery import Entry
 from bot.services.refusal import Refusal
 from bot.showcase import render, thumbnails
 from bot.translator import options, text
@@ -121,11 +123,24 @@ async def _show(
     app, guild_id = interaction.client.app, _guild(interaction)
     words = await app.gallery.searched(search_id, guild_id) if order is Order.search else ""
     page = await app.gallery.page(guild_id, order, number, user_id=interaction.user.id, words=words)
-    files = await thumbnails(page.entries)
+    shown = [entry for entry in page.entries if _may_see(interaction, entry)]
+    files = await thumbnails(shown)
     view: ui.LayoutView = page_card(
-        await language_of(interaction), order, page, files, words=words, search_id=search_id
+        await language_of(interaction),
+        order,
+        replace(page, entries=tuple(shown)),
+        files,
+        words=words,
+        search_id=search_id,
+        hidden=len(page.entries) - len(shown),
     )
     await interaction.edit_original_response(view=view, attachments=list(files.values()))
+
+
+def _may_see(interaction: discord.Interaction[LikenessBot], entry: Entry) -> bool:
+    """What an age-restricted channel shows stays out of the others."""
+    channel = interaction.guild and interaction.guild.get_channel(entry.shared.channel_id or 0)
+    return age_restricted(interaction) or not (isinstance(channel, discord.TextChannel) and channel.is_nsfw())
 
 
 async def _vote(interaction: discord.Interaction[LikenessBot], shared_id: int, works: bool) -> None:

@@ -90,7 +90,8 @@ class TrainingService:
         await self._check_access(asker, origin)
         if not consent:
             raise Refusal("no_consent")
-        return check_wish(wish, settings, self._base, photos=photos, age_restricted=asker.age_restricted)
+        # Samples are shown in the samples channel, whichever channel this is asked in.
+        return check_wish(wish, settings, self._base, photos=photos, age_restricted=False)
 
     async def draft(
         self,

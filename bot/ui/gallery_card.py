@@ -61,10 +61,13 @@ def page_card(
     *,
     words: str = "",
     search_id: int = 0,
+    hidden: int = 0,
 ) -> ui.LayoutView:
-    """A page of a list; `thumbnails` by the ids of the entries."""
+    """A page of a list; `thumbnails` by the ids of the entries. `hidden` more are not for this channel."""
     title = f"## {t(locale, f'prompts.{order}', words=quoted(words, 100))}"
-    if not page.entries:
+    if hidden:
+        title += f"\n-# {t(locale, 'prompts.hidden', n=hidden)}"
+    elif not page.entries:
         return card(Accent.waiting, title, t(locale, "prompts.none"))
     items = _entries(locale, page.entries, thumbnails)
     turns = [
