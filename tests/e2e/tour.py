@@ -160,7 +160,7 @@ async def share(tour: Tour) -> None:
     await expect(tour.card(tour.say("gallery.which"))).to_be_visible(timeout=_SOON)
     await press(page, tour.say("button.share_one", n=1))
     await go_to(page, "prompts")
-    by = tour.say("gallery.by", user="").strip()
+    by = tour.say("gallery.by", user="@you")
     await expect(tour.card(by)).to_be_visible(timeout=_SOON)
     await press(page, tour.say("button.works", n=0))
     await expect(tour.card(by).get_by_text(tour.say("button.works", n=1))).to_be_visible(timeout=_SOON)
