@@ -12,6 +12,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from inference.bases import locate
 from inference.errors import ModelError
+from inference.fusing import fuse
 from inference.lora import is_lora, merge, read_lora
 
 
@@ -120,10 +121,12 @@ def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
 
 def load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
     """Load a full model from its folder, which `check_folder` has seen."""
+    unet = _convolutional(UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype), device)
+    fuse(unet)
     return Model(
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype).to(device).eval(),
-        unet=_convolutional(UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype), device),
+        unet=unet,
         vae=load_vae(folder / "vae", device, dtype),
         scheduler=_ddim(folder / "scheduler"),
     )

@@ -75,4 +75,4 @@ def test_the_kernel_is_the_plain_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         return [*one.masters()]
 
     for ours, plain in zip(masters(kernel=True), masters(kernel=False), strict=True):
-        torch.testing.assert_close(ours, plain, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5)  # of 30 steps of 1e-4
