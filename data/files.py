@@ -20,6 +20,7 @@ class FileStore:
         for folder in (
             self.jobs,
             self.drafts,
+            self.handovers,
             self.models,
             self.all_pictures,
             self.logs,
@@ -63,6 +64,14 @@ class FileStore:
     def draft(self, draft_id: int) -> Path:
         """Cropped photos of a training that was not started yet."""
         return self.drafts / str(draft_id)
+
+    @property
+    def handovers(self) -> Path:
+        return self.home / "handovers"
+
+    def handover(self, handover_id: int) -> Path:
+        """What an export or publication makes; it is gone some days after its end."""
+        return self.handovers / str(handover_id)
 
     def model(self, model_id: int) -> Path:
         return self.models / str(model_id)

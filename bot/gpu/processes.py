@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from pathlib import Path
 
 import trainer
@@ -27,8 +28,12 @@ _LINE_LIMIT = 2**20
 """Longest line, in bytes, that a child may say."""
 
 
-async def spawn(module: str, *arguments: str, log: Path) -> Process:
+async def spawn(
+    module: str, *arguments: str, log: Path, environment: Mapping[str, str] | None = None
+) -> Process:
     """Start `python -m MODULE ARGUMENTS`, its stdin and stdout piped, its stderr appended to `log`.
+
+    `environment` goes before the variables that every child gets; it is no place for secrets.
 
     The child leads a process group of its own, so that a Ctrl-C in the terminal reaches only the bot,
     which then stops its children in order. Raises OSError.
@@ -38,7 +43,7 @@ async def spawn(module: str, *arguments: str, log: Path) -> Process:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, *arguments,
             stdin=PIPE, stdout=PIPE, stderr=stderr, limit=_LINE_LIMIT,
-            env=_environment(), cwd=_ROOT, start_new_session=True,
+            env={**_environment(), **(environment or {})}, cwd=_ROOT, start_new_session=True,
         )  # fmt: skip
     finally:
         os.close(stderr)
