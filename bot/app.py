@@ -16,6 +16,7 @@ from bot.client import LikenessBot
 from bot.config import Config
 from bot.gpu.base import Gpu
 from bot.gpu.local import LocalGpu
+from bot.handovers import HandoverCards
 from bot.health import beat
 from bot.janitor import Janitor
 from bot.services.access import Access
@@ -27,9 +28,12 @@ from bot.services.endpoints import EndpointService
 from bot.services.estimates import Estimates
 from bot.services.examples import Examples
 from bot.services.gallery import GalleryService
+from bot.services.handover_runner import HandoverRunner
+from bot.services.handover_work import HandoverWork
 from bot.services.imagining import ImagineService
 from bot.services.owned import OwnedModels
 from bot.services.privacy import Privacy
+from bot.services.publishing import Publishing
 from bot.services.queue import Dispatcher
 from bot.services.redrawing import Redrawing
 from bot.services.reports import ReportService
@@ -40,10 +44,12 @@ from data.database import Database
 from data.endpoints import Endpoints
 from data.files import FileStore
 from data.gallery import Gallery
+from data.handovers import Handovers
 from data.jobs import Jobs
 from data.models import Models
 from data.notes import Notes
 from data.pictures import Pictures
+from data.publications import Publications
 from data.reports import Reports
 from data.secrets import Vault, read_keys
 from data.settings import Settings
@@ -69,6 +75,11 @@ class App:
     access: Access
     estimates: Estimates
     owned: OwnedModels
+    handovers: Handovers
+    publications: Publications
+    publishing: Publishing
+    handover_runner: HandoverRunner
+    handover_cards: HandoverCards
     privacy: Privacy
     notes: Notes
     reports: Reports
@@ -118,6 +129,8 @@ class App:
         self._build()
         self._opened.push_async_callback(self.dispatcher.stop)
         await self.dispatcher.start()
+        self._opened.push_async_callback(self.handover_runner.stop)
+        await self.handover_runner.start()
         for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
             self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
         heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
@@ -152,12 +165,14 @@ class App:
             listener=self.cards,
             endpoints=self.endpoints,
         )
-        self.owned = OwnedModels(self.db, self.files, self.models, self.dispatcher.cancel)
+        self._build_handovers()
         self.notes = Notes(self.db)
         self.reports = Reports(self.db)
         self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports)
         self.janitor = Janitor(self)
-        self.privacy = Privacy(self.db, self.files, self.dispatcher, erased=self.janitor.wake)
+        self.privacy = Privacy(
+            self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
+        )
         self.training = TrainingService(
             self.db,
             self.files,
@@ -196,6 +211,33 @@ class App:
         self.endpoint_accounts = EndpointAccounts(self.db, kept, self.vault, client, hub, wait_seconds=wait)
         self.endpoint_deploys = EndpointDeploys(
             self.db, kept, self.vault, hub, self.endpoint_accounts, wait_seconds=wait
+        )
+
+    def _build_handovers(self) -> None:
+        self.handovers = Handovers(self.db, self.files)
+        self.publications = Publications(self.db)
+        self.handover_cards = HandoverCards(self)
+        work = HandoverWork(
+            self.db,
+            self.files,
+            self.jobs,
+            self.models,
+            self.pictures,
+            self.vault,
+            self.handovers,
+            self.publications,
+            hub=self.config.hub,
+        )
+        self.handover_runner = HandoverRunner(self.files, self.handovers, work, self.handover_cards)
+        self.owned = OwnedModels(
+            self.db,
+            self.files,
+            self.models,
+            self.dispatcher.cancel,
+            halt=lambda model_id: self.publishing.halt("model_id", model_id),
+        )
+        self.publishing = Publishing(
+            self.db, self.files, self.vault, self.handovers, self.owned, work, self.handover_runner
         )
 
     async def close(self) -> None:

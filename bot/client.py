@@ -36,6 +36,7 @@ EXTENSIONS = tuple(
         "prompts",
         "styles",
         "models",
+        "publish",
         "queue",
         "status",
         "settings",

@@ -36,7 +36,7 @@ class Config(BaseSettings):
     endpoint_wait: int = Field(default=900, ge=0, le=7200)
     """Seconds that a start of an endpoint may be waited for."""
     hub: str = "https://huggingface.co"
-    """The Hub that tokens are checked with."""
+    """The Hub that tokens are checked with, and that models are published to."""
     max_train_jobs: int = Field(default=2, ge=1)
     """Trainings that one person may have waiting or running."""
     max_draw_jobs: int = Field(default=5, ge=1)

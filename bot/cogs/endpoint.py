@@ -125,18 +125,35 @@ class Endpoint(commands.Cog):
     async def deploy(
         self,
         interaction: discord.Interaction[LikenessBot],
-        repository: str,
         hardware: str,
+        repository: str = "",
         trigger: app_commands.Range[str, 0, 60] = "",
         server: bool = False,
     ) -> None:
         """Show what a deployment costs. Nothing is deployed before the button says yes."""
         scope, scope_id = _scope(interaction, server)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        number, offer = await interaction.client.app.endpoint_deploys.offer(
-            scope, scope_id, repository.strip(), hardware, trigger=trigger
+        app, repository = interaction.client.app, repository.strip()
+        published = await app.publications.of_user(interaction.user.id)
+        chosen = next((one for one in published if repository in ("", one.repository)), None)
+        if not repository and chosen is None:
+            raise Refusal("nothing_published")
+        model = await app.models.get(chosen.model_id) if chosen and chosen.model_id else None
+        number, offer = await app.endpoint_deploys.offer(
+            scope, scope_id, chosen.repository if chosen else repository, hardware, model, trigger
         )
         await show(interaction, offer_card(await language_of(interaction), number, offer))
+
+    @deploy.autocomplete("repository")
+    async def offer_repositories(
+        self, interaction: discord.Interaction[LikenessBot], current: str
+    ) -> list[app_commands.Choice[str]]:
+        published = await interaction.client.app.publications.of_user(interaction.user.id)
+        return [
+            app_commands.Choice(name=one.repository, value=one.repository)
+            for one in published
+            if current.casefold() in one.repository.casefold() and len(one.repository) <= 100
+        ][:25]
 
     @deploy.autocomplete("hardware")
     async def offer_hardware(

@@ -120,7 +120,8 @@ async def _show_model(interaction: discord.Interaction[LikenessBot], model_id: i
         raise Refusal("no_such_model")
     samples = [sample.path for sample in await app.pictures.of_job(model.job_id) if sample.path.is_file()]
     files = await asyncio.to_thread(files_of, samples[:_SAMPLES])
-    await replace(interaction, model_card(locale, model, files, interaction.user.id), files)
+    publication = await app.publications.of_model(model_id)
+    await replace(interaction, model_card(locale, model, files, interaction.user.id, publication), files)
 
 
 async def setup(bot: LikenessBot) -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from bot.services.endpoint_accounts import REPOSITORY, EndpointAccounts
 from bot.services.endpoint_hub import EndpointHub, Hardware
 from bot.services.endpoints import PURPOSE
+from bot.services.handover_work import HUB
 from bot.services.refusal import Refusal
 from data.database import Database
 from data.endpoints import Endpoint, Endpoints
@@ -19,8 +20,6 @@ from data.secrets import Scope, Vault
 
 _OFFER_SECONDS = 900.0
 _PRICES_SECONDS = 600.0
-_HUB = "hub"
-"""The vault's name for the token that models are published with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +164,8 @@ class EndpointDeploys:
         return endpoint, endpoint.name
 
     async def _any_token(self, scope: Scope, scope_id: int) -> SecretStr:
-        """The token of the connected endpoint, else the one that models are published with."""
-        for purpose in (PURPOSE, _HUB):
+        """The token of the connected endpoint, else the one that was kept when a model was published."""
+        for purpose in (PURPOSE, HUB):
             token = await self._vault.get(scope, scope_id, purpose)
             if token is not None:
                 return token

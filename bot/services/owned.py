@@ -16,16 +16,22 @@ MAX_TITLE = 40
 class OwnedModels:
     """Renames, shares, prefers and removes; everything is refused to anybody but the owner.
 
-    `cancel` stops a job that waits or runs.
+    `cancel` stops a job that waits or runs, `halt` whatever exports or publishes a model.
     """
 
     def __init__(
-        self, db: Database, files: FileStore, models: Models, cancel: Callable[[int], Awaitable[bool]]
+        self,
+        db: Database,
+        files: FileStore,
+        models: Models,
+        cancel: Callable[[int], Awaitable[bool]],
+        halt: Callable[[int], Awaitable[None]],
     ) -> None:
         self._db = db
         self._files = files
         self._models = models
         self._cancel = cancel
+        self._halt = halt
 
     async def own(self, model_id: int, user_id: int) -> Model:
         """A person's own model. Raises Refusal: no_such_model, not_yours."""
@@ -63,12 +69,14 @@ class OwnedModels:
         return [int(row["id"]) for row in rows]
 
     async def delete(self, model_id: int, user_id: int) -> Model:
-        """Remove a model and return what it was; drawings with it that wait or run are cancelled.
+        """Remove a model and return what it was; drawings with it that wait or run are cancelled,
+        and exports of it removed.
 
         Raises Refusal: no_such_model, not_yours.
         """
         model = await self.own(model_id, user_id)
         drawings = await self.drawings(model_id)
+        await self._halt(model_id)
         # The row first: from here on nobody can ask for a drawing with it, and a crash leaves a folder that
         # the next start removes.
         await self._models.delete(model_id)

@@ -7,13 +7,14 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from data.database import Database
 from data.files import FileStore, size_of
+from data.handovers import Whose
 from data.personal import Personal, Subject
 
 _PART_HEADROOM = 64 * 1024
@@ -65,15 +66,21 @@ class Privacy:
     """Erasing is one transaction for the rows, then the files.
 
     A crash in between leaves folders without a row, which the next start removes. `erased` is called when
-    messages wait to be removed from Discord.
+    messages wait to be removed from Discord; `halt` stops exports and publications and removes their files.
     """
 
     def __init__(
-        self, db: Database, files: FileStore, work: Work, erased: Callable[[], None] = lambda: None
+        self,
+        db: Database,
+        files: FileStore,
+        work: Work,
+        halt: Callable[[Whose, int], Awaitable[None]],
+        erased: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
         self._files = files
         self._work = work
+        self._halt = halt
         self._erased = erased
         self._personal = Personal(db)
 
@@ -127,7 +134,8 @@ class Privacy:
         await self._erase("guild", guild_id)
 
     async def _erase(self, subject: Subject, subject_id: int) -> None:
-        column = "user_id" if subject == "user" else "guild_id"
+        column: Whose = "user_id" if subject == "user" else "guild_id"
+        await self._halt(column, subject_id)
         await self._stop(
             await self._ids(f"jobs WHERE {column} = ? AND state IN ('queued', 'running')", subject_id)
         )

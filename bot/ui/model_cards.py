@@ -12,9 +12,11 @@ from discord import ui
 from bot.locales import t
 from bot.services.owned import MAX_TITLE
 from bot.ui.buttons import CardButton
+from bot.ui.handover_cards import published_line
 from bot.ui.look import Accent, bytes_of, card, note, quoted, rule
 from bot.ui.train_form import class_label
 from data.models import Model
+from data.publications import Publication
 
 PAGE = 4
 """Models on a page: each takes up to six of the 40 components of a message."""
@@ -52,7 +54,13 @@ def models_card(locale: str, shown: Sequence[Shown], user_id: int, page: int, pa
     return card(Accent.working, *items, *pager("models", page, pages))
 
 
-def model_card(locale: str, model: Model, pictures: Sequence[discord.File], user_id: int) -> ui.LayoutView:
+def model_card(
+    locale: str,
+    model: Model,
+    pictures: Sequence[discord.File],
+    user_id: int,
+    publication: Publication | None = None,
+) -> ui.LayoutView:
     """Everything about one model, and to its owner everything that can be done with it."""
     items: list[ui.Item[Any] | str] = [_text(locale, model, user_id)]
     if pictures:
@@ -62,6 +70,8 @@ def model_card(locale: str, model: Model, pictures: Sequence[discord.File], user
         items.append(gallery)
     if model.owner_id == user_id:
         items.append(f"-# {t(locale, 'models.shared_help' if model.shared else 'models.private_help')}")
+        if publication is not None:
+            items.append(published_line(locale, publication))
         items += [rule(), *_controls(locale, model)]
     back = CardButton("models", 0, label=t(locale, "button.all_models"))
     return card(Accent.working, *items, ui.ActionRow[Any](back))

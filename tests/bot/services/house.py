@@ -73,6 +73,7 @@ class House:
         self.db = db
         self.files = files
         self.jobs = Jobs(db)
+        self.halted: list[int] = []
         self.models = Models(db, files)
         self.pictures = Pictures(db, files)
         self.settings = Settings(db)
@@ -139,8 +140,11 @@ class House:
             endpoints=self.endpoints,
         )
 
+    async def halt(self, model_id: int) -> None:
+        self.halted.append(model_id)
+
     def owned(self) -> OwnedModels:
-        return OwnedModels(self.db, self.files, self.models, self.jobs.cancel)
+        return OwnedModels(self.db, self.files, self.models, self.jobs.cancel, halt=self.halt)
 
     async def draft(self, user: int = ANN, photos: int = 3) -> Draft:
         return await self.training().draft(

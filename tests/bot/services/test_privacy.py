@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from bot.services.housekeeping import Housekeeping
 from bot.services.privacy import Privacy
+from data.handovers import Whose
 from data.jobs import Job, JobKind
 from data.personal import PERSON
 from data.reports import Reports
@@ -41,9 +42,13 @@ class Stopper:
     def __init__(self, house: House) -> None:
         self.house = house
         self.waited: list[int] = []
+        self.halted: list[tuple[Whose, int]] = []
 
     async def cancel(self, job_id: int) -> bool:
         return await self.house.jobs.cancel(job_id)
+
+    async def halt(self, whose: Whose, value: int) -> None:
+        self.halted.append((whose, value))
 
     async def settled(self, job_id: int) -> None:
         self.waited.append(job_id)
@@ -56,7 +61,7 @@ def stopper(house: House) -> Stopper:
 
 @pytest.fixture
 def privacy(house: House, stopper: Stopper) -> Privacy:
-    return Privacy(house.db, house.files, stopper)
+    return Privacy(house.db, house.files, stopper, stopper.halt)
 
 
 async def drawing(house: House, user: int = ANN, guild: int = GUILD, model_id: int | None = None) -> Job:

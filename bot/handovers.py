@@ -1,0 +1,148 @@
+"""Keeps the cards of exports and publications true.
+
+They are nobody else's business: a card is the private answer to whoever asked, for as long as Discord lets
+us edit that, and then, or after a restart, a direct message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import discord
+from discord import ui
+
+from bot.channels import is_final
+from bot.ui.handover_cards import ended_card, moved_on, running_card
+from data.handovers import Handover
+
+if TYPE_CHECKING:
+    from bot.app import App
+    from bot.client import LikenessBot
+
+log = logging.getLogger(__name__)
+
+_LIVE = timedelta(minutes=14)
+"""How long an answer is edited; Discord forbids it after 15 minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The private answer to an interaction, as long as it can be edited."""
+
+    interaction: discord.Interaction[LikenessBot]
+    context: contextvars.Context
+    """discord.py keeps its way to Discord's webhooks in the context of whoever asked."""
+
+    @property
+    def live(self) -> bool:
+        return discord.utils.utcnow() - self.interaction.created_at < _LIVE
+
+    async def edit(self, view: ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
+        edit = self.interaction.edit_original_response(view=view, attachments=files)
+        await asyncio.create_task(edit, context=self.context)
+
+
+class HandoverCards:
+    """The runner's listener. An end that Discord did not take is raised, and comes again later."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._live: dict[int, _Answer] = {}
+        self._rendered: dict[int, object] = {}
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def follow(self, interaction: discord.Interaction[LikenessBot], handover_id: int) -> None:
+        """Show a handover, and what becomes of it, as the answer to an interaction that was deferred."""
+        self._live[handover_id] = _Answer(interaction, contextvars.copy_context())
+        self._rendered.pop(handover_id, None)
+        handover = await self._show(handover_id)
+        if handover is None or handover.announced:
+            self._let_go(handover_id)
+
+    async def handover_moved(self, handover_id: int) -> None:
+        """See HandoverListener."""
+        await self._show(handover_id)
+
+    async def handover_ended(self, handover_id: int) -> None:
+        """See HandoverListener."""
+        await self._show(handover_id)
+        self._let_go(handover_id)
+
+    def _let_go(self, handover_id: int) -> None:
+        self._live.pop(handover_id, None)
+        self._rendered.pop(handover_id, None)
+        self._locks.pop(handover_id, None)
+
+    async def _show(self, handover_id: int) -> Handover | None:
+        await self._app.bot.up.wait()
+        async with self._locks[handover_id]:
+            handover = await self._app.handovers.get(handover_id)
+            if handover is not None and not await self._answer(handover):
+                await self._write(handover)
+            return handover
+
+    async def _answer(self, handover: Handover) -> bool:
+        """Edit the answer to the one who asked. False when that is no longer possible."""
+        answer = self._live.get(handover.id)
+        if answer is None:
+            return False
+        try:
+            if answer.live:
+                view, file = await self._card(handover, answer.interaction.filesize_limit)
+                if self._is_new(handover, view):
+                    await answer.edit(view, [file] if file else [])
+                return True
+            await answer.edit(moved_on(handover.locale))
+        except discord.HTTPException as error:
+            self._rendered.pop(handover.id, None)
+            if not is_final(error):
+                raise
+            log.info("the answer about handover %d is gone: %s", handover.id, error)
+        del self._live[handover.id]
+        self._rendered.pop(handover.id, None)
+        return False
+
+    async def _write(self, handover: Handover) -> None:
+        """Show it in a direct message, which outlives restarts."""
+        bot = self._app.bot
+        view, file = await self._card(handover, discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES)
+        if not self._is_new(handover, view):
+            return
+        files = [file] if file else []
+        try:
+            if handover.channel_id is not None and handover.message_id is not None:
+                channel = bot.get_partial_messageable(handover.channel_id)
+                await channel.get_partial_message(handover.message_id).edit(view=view, attachments=files)
+                return
+            inbox = await bot.create_dm(discord.Object(handover.user_id))
+            message = await inbox.send(view=view, files=files)
+            await self._app.handovers.set_message(handover.id, message.channel.id, message.id)
+        except discord.HTTPException as error:
+            self._rendered.pop(handover.id, None)
+            if not is_final(error):
+                raise
+            log.warning("the card of handover %d has nowhere to go: %s", handover.id, error)
+
+    async def _card(self, handover: Handover, limit: int) -> tuple[ui.LayoutView, discord.File | None]:
+        model = await self._app.models.get(handover.model_id)
+        assert model is not None, "a handover goes with its model"
+        if not handover.ended:
+            return running_card(handover, model, self._app.handover_runner.moved(handover.id)), None
+        file = None
+        if handover.path is not None and (handover.size_bytes or 0) <= limit and handover.path.is_file():
+            file = await asyncio.to_thread(discord.File, handover.path)
+        return ended_card(handover, model, file, limit), file
+
+    def _is_new(self, handover: Handover, view: ui.LayoutView) -> bool:
+        rendered = view.to_components()  # type: ignore[no-untyped-call]
+        if self._rendered.get(handover.id) == rendered:
+            return False
+        self._rendered[handover.id] = rendered
+        return True
