@@ -18,7 +18,6 @@ from pydantic import BaseModel
 from data.disk import replacing, sync_folder
 from inference.bases import locate
 from inference.errors import ModelError
-from inference.layout import write_bpe_files
 from trainer.export_files import (
     Checkpoint,
     PipelineFolder,
@@ -244,6 +243,9 @@ def _copy_configs(source: Path, target: Path) -> None:
             ignore=lambda folder, names: [name for name in names if not name.endswith((".json", ".txt"))],
         )
     if not (target / "tokenizer" / "vocab.json").exists():
+        # It brings transformers and diffusers along, which take seconds that few models need.
+        from inference.layout import write_bpe_files
+
         write_bpe_files(target / "tokenizer")
     # transformers loads the text encoder in the type that its configuration names; the rest comes in single.
     encoder = _config(source, "text_encoder") | {"dtype": "float32"}

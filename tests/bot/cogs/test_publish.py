@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import discord
 import pytest
-from pydantic import SecretStr
-from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
 from bot.app import App
 from bot.config import Config
 from bot.sandbox import World
+from bot.services.refusal import Refusal
 from data.handovers import Handover
 from data.jobs import JobKind
 from data.models import Method, Model
 from inference.bases import MINI
-from tests.bot.face import eventually, text_of
+from tests.bot.face import eventually, parts_of, text_of
 from tests.fakes import ScriptedGpu, paint
 from tests.hub import READ, WRITE, HubServer, running_hub
 from tests.models import write_lora
 
+READ_ONLY = "hf_read_only"  # tests.hub's own is shorter than any token
 SECONDS = 90.0
 """What a process may take on a busy machine."""
 
@@ -34,6 +34,7 @@ SECONDS = 90.0
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with running_hub() as hub:
+        hub.tokens[READ_ONLY] = hub.tokens[READ]
         yield hub
 
 
@@ -176,20 +177,172 @@ async def test_it_is_public_only_after_a_second_yes(
 
 
 @pytest.mark.parametrize(
-    ("token", "repository", "sentence"),
+    ("token", "repository", "status", "sentence"),
     [
-        (READ, "abraza", "type **Write**"),
-        (WRITE, "bob/abraza", "belongs to somebody else"),
-        (WRITE, "a b", "has letters, digits"),
+        (READ_ONLY, "abraza", 200, "type **Write**"),
+        (WRITE, "bob/abraza", 200, "belongs to somebody else"),
+        (WRITE, "abraza", 503, "connection to Hugging Face broke"),
     ],
 )
 async def test_what_will_not_do_is_a_sentence_before_the_first_byte(
-    here: World, app: App, hub: HubServer, model: Model, token: str, repository: str, sentence: str
+    here: World,
+    app: App,
+    hub: HubServer,
+    model: Model,
+    token: str,
+    repository: str,
+    status: int,
+    sentence: str,
 ) -> None:
+    if status != 200:
+        hub.statuses["GET /api/whoami-v2"] = status
     answer = await publish(here, token, repository)
     await saying(answer, sentence)
     await settled(app)
-    assert set(hub.calls) == {"GET /api/whoami-v2"} and not hub.repos
+    assert [call for call in hub.calls if not call.startswith("GET /api/")] == [] and not hub.repos
     assert await app.vault.get("user", here.visitor.id, "publish") is None
     form = await here.visitor.click(answer.response, label="Try again")
     assert form.modal is not None and repository in str(form.modal)
+
+
+async def test_after_a_break_in_the_middle_the_next_try_goes_on(
+    here: World, app: App, hub: HubServer, model: Model
+) -> None:
+    hub.hold.clear()
+    broken = await publish(here, keep=True)
+    await eventually(lambda: any(call.startswith("PUT /lfs/") for call in hub.calls), SECONDS)
+    # Not 503, with which the library tries for half a minute more.
+    hub.statuses["POST /ann/abraza.git/info/lfs"] = 403
+    hub.hold.set()
+    await saying(broken, "Hugging Face refused")
+    await settled(app)
+    assert len(hub.uploads) == 1 and not hub.repos["ann/abraza"].commits
+
+    hub.statuses.clear()
+    form = await here.visitor.click(broken.response, label="Try again")
+    assert "the one that I keep" in str(form.modal)
+    again = await here.visitor.submit_modal(form, fields(""))
+    await saying(again, "It is private")
+    assert len(hub.uploads) == len(set(hub.uploads)) == len(hub.repos["ann/abraza"].lfs)
+
+
+async def test_a_publication_goes_on_after_a_restart_and_ends_in_a_direct_message(
+    here: World, app: App, hub: HubServer, model: Model, gpu: ScriptedGpu
+) -> None:
+    hub.hold.clear()
+    await publish(here, keep=True)
+    await eventually(lambda: any(call.startswith("PUT /lfs/") for call in hub.calls), SECONDS)
+    second = await here.visitor.slash(here.studio, "publish")
+    refused = await here.visitor.submit_modal(second, fields(WRITE))
+    assert "already exporting or publishing" in text_of(refused.response)
+    await app.close()
+    after = App(app.config, gpu=gpu)
+    await after.start()
+    try:
+        await here.env.restart_bot(after.bot)
+        await eventually(lambda: letters(here, "Publishing abraza as abraza"), SECONDS)
+        hub.hold.set()
+        (letter,) = await eventually(lambda: letters(here, "It is private"), SECONDS)
+        assert "I keep your token" in text_of(letter)
+        assert len(here.visitor.user.dm_channel.history()) == 1
+        assert len(hub.repos["ann/abraza"].commits) == 1
+        assert await after.publishing.keeps_token(here.visitor.id)
+        assert await after.vault.get("user", here.visitor.id, "publish") is None
+    finally:
+        await after.close()
+
+
+async def test_a_cancelled_publication_leaves_no_process_no_token_and_no_commit(
+    here: World, app: App, hub: HubServer, model: Model
+) -> None:
+    hub.hold.clear()
+    answer = await publish(here, keep=True)
+    await eventually(lambda: any(call.startswith("PUT /lfs/") for call in hub.calls), SECONDS)
+    friend = here.guild.add_member(here.env.create_user("friend"))
+    with pytest.raises(Refusal, match="not_yours"):
+        await app.publishing.cancel(1, friend.id)
+    await here.visitor.click(answer.response, label="Cancel")
+    assert "Stopped" in text_of(answer.response)
+    hub.hold.set()
+    await settled(app)
+    assert not hub.repos["ann/abraza"].commits
+    assert not await app.publishing.keeps_token(here.visitor.id)
+    assert await app.vault.get("user", here.visitor.id, "publish") is None
+    assert not any(app.files.handovers.iterdir())
+
+
+async def test_an_export_is_attached_where_it_fits(
+    here: World, app: App, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = await exporting(here)
+    assert "LoRA" not in text_of(shown.response)
+    await here.visitor.click(shown.response, label="safetensors · half precision")
+    assert "**abraza-fp16.safetensors**" in await saying(shown, "Here is")
+    (file,) = attached(shown)
+    kept = await settled(app)
+    assert kept.path is not None and file["size"] == kept.size_bytes == kept.path.stat().st_size
+    assert kept.path.read_bytes()[8:9] == b"{"
+
+    read = discord.Interaction._from_data
+    limit = {"attachment_size_limit": 10 * 2**20}
+    monkeypatch.setattr(discord.Interaction, "_from_data", lambda self, data: read(self, {**data, **limit}))
+    again = await exporting(here)
+    await here.visitor.click(again.response, label="safetensors · half precision")
+    said = text_of(again.response)
+    assert "files may have 10.0 MiB at most" in said and attached(again) == []
+    assert "handovers/1/1/abraza-fp16.safetensors" in said
+    form = await here.visitor.click(again.response, label="Publish")
+    assert form.modal is not None
+
+    listed = await here.visitor.slash(here.studio, "models")
+    await here.visitor.click(listed.response, label="Open")
+    sure = await here.visitor.click(listed.response, label="Delete")
+    await here.visitor.click(sure.response, label="Delete for good")
+    assert not kept.path.exists() and await app.handovers.get(1) is None
+    gone = await here.visitor.click(again.response, label="Publish")
+    assert "not here any more" in text_of(gone.response)
+
+
+async def test_a_lora_is_exported_alone(here: World, app: App) -> None:
+    await trained(app, here, here.visitor.id, "lora")
+    shown = await exporting(here)
+    await here.visitor.click(shown.response, label="LoRA · half precision")
+    assert "**abraza-lora-fp16.safetensors**" in await saying(shown, "Here is")
+    assert len(attached(shown)) == 1
+
+
+async def test_what_is_somebody_elses_stays_theirs(here: World, app: App) -> None:
+    friend = here.guild.add_member(here.env.create_user("friend"))
+    theirs = await trained(app, here, friend.id)
+    await app.models.share(theirs.id, True)
+    refused = await here.visitor.slash(here.studio, "publish", model=str(theirs.id))
+    assert "belongs to somebody else" in text_of(refused.response)
+    assert "no model on this server" in text_of((await here.visitor.slash(here.studio, "publish")).response)
+    assert await here.visitor.autocomplete(here.studio, "publish", "model", "abraza") == []
+    with pytest.raises(Refusal, match="not_yours"):
+        await app.publishing.export(
+            theirs.id, "ckpt", True, user_id=here.visitor.id, guild_id=here.guild.id, locale="en"
+        )
+
+
+async def test_erasing_a_person_stops_what_runs_and_takes_the_token_along(
+    here: World, app: App, hub: HubServer, model: Model
+) -> None:
+    hub.statuses["GET /api/whoami-v2"] = 503
+    await publish(here, public=True)
+    await app.privacy.erase_person(here.visitor.id)
+    assert await app.vault.get("user", here.visitor.id, "publish") is None
+    assert await app.handovers.get(1) is None and hub.calls == []
+
+
+async def exporting(here: World) -> InteractionResult:
+    """The choice that Export offers on the card of the visitor's own model."""
+    listed = await here.visitor.slash(here.studio, "models")
+    await here.visitor.click(listed.response, label="Open")
+    return await here.visitor.click(listed.response, label="Export")
+
+
+def attached(shown: InteractionResult) -> list[dict[str, Any]]:
+    """The file components of a card."""
+    assert shown.response is not None
+    return [part for part in parts_of(shown.response) if part.get("type") == 13]
