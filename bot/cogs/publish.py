@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.services.refusal import Refusal
-from bot.translator import text
+from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.forms import asking
 from bot.ui.handover_cards import CHOICES, PublishForm, export_card, public_card
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 class Publish(commands.Cog):
     @app_commands.command(name=text("command.publish.name"), description=text("command.publish.description"))
-    @app_commands.describe(
-        model=text("option.publish_model.description"),
-        repository=text("option.publish_repository.description"),
-    )
+    @options(model="option.publish_model", repository="option.publish_repository")
     @app_commands.guild_only()
     async def publish(
         self,
