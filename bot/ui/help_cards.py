@@ -14,6 +14,9 @@ from bot.ui.look import Accent, card, rule
 PAGES = ("begin", "imagine", "share", "rules", "privacy", "commands", "admins")
 """The tour, in order; a button's id says which page it opens."""
 
+_ALT = {"begin": "help.alt", "imagine": "help.styles_alt"}
+"""What the pictures of those pages show that have one."""
+
 COMMANDS = (
     "train",
     "imagine",
@@ -32,12 +35,12 @@ COMMANDS = (
 
 
 def tour_card(locale: str, page: int, picture: discord.File | None = None) -> ui.LayoutView:
-    """One page of the tour; the first one shows whom the examples are of."""
+    """One page of the tour, with its picture where it has one."""
     name = PAGES[page]
     items: list[ui.Item[Any] | str] = [f"## {t(locale, f'help.{name}_title')}\n{t(locale, f'help.{name}')}"]
     if picture is not None:
         gallery = ui.MediaGallery[Any]()
-        items.insert(1, gallery.add_item(media=picture, description=t(locale, "help.alt")))
+        items.insert(1, gallery.add_item(media=picture, description=t(locale, _ALT[name])))
     if name == "commands":
         items.append("\n".join(f"`/{command}` {t(locale, f'brief.{command}')}" for command in COMMANDS))
     return card(Accent.working, *items, rule(), *_pages(locale, page))

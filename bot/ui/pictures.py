@@ -62,6 +62,20 @@ def thumbnail(path: Path, name: str) -> discord.File | None:
     return discord.File(buffer, filename=f"{name}.jpg")
 
 
+def row_of(paths: Sequence[Path], name: str) -> discord.File | None:
+    """Small copies side by side as `name`.jpg; None when there is none. Blocking. Raises OSError."""
+    if not paths:
+        return None
+    row = Image.new("RGB", (SMALL * len(paths), SMALL))
+    for place, path in enumerate(paths):
+        with Image.open(path) as picture:
+            row.paste(picture.convert("RGB").resize((SMALL, SMALL)), (SMALL * place, 0))
+    buffer = io.BytesIO()
+    row.save(buffer, "JPEG", quality=85)
+    buffer.seek(0)
+    return discord.File(buffer, filename=f"{name}.jpg")
+
+
 def _shown(path: Path) -> bytes:
     """The file as it is, or a small picture enlarged, with its `parameters` text kept."""
     with Image.open(path) as picture:

@@ -135,7 +135,7 @@ async def train(tour: Tour, *, whole: bool) -> None:
     await press(page, tour.say("button.start"))
     running = tour.card(tour.say("train.running", **subject))
     await expect(running.get_by_text(_FAR[whole])).to_be_visible(timeout=PATIENCE)
-    await tour.show("progress", tour.say("train.running", **subject))
+    await tour.show("progress", tour.say("train.running", **subject), pictures=1 if whole else 0)
     await send(page, "queue")
     await tour.show("queue", tour.say("queue.title"))
     if not whole:

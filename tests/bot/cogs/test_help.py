@@ -8,7 +8,7 @@ from bot.app import App
 from bot.locales import LANGUAGES
 from bot.sandbox import World
 from bot.ui.help_cards import COMMANDS, PAGES, command_card, tour_card
-from tests.bot.face import text_of
+from tests.bot.face import eventually, parts_of, text_of
 from tests.fakes import ScriptedGpu
 
 
@@ -19,6 +19,15 @@ async def test_the_tour_turns_its_pages(here: World) -> None:
     assert "I never draw sexual pictures of children" in text_of(shown.response)
     await here.visitor.click(shown.response, label="Begin")
     assert "**1. Teach me.**" in text_of(shown.response)
+
+
+async def test_the_page_about_drawing_shows_styles_once_they_are_drawn(here: World, app: App) -> None:
+    shown = await here.visitor.slash(here.studio, "help")
+    await here.visitor.click(shown.response, label="Draw")
+    assert await eventually(lambda: len([*app.files.style_examples.glob("*.png")]) == 6)
+    await here.visitor.click(shown.response, label="Draw")
+    (alt,) = [item["description"] for part in parts_of(shown.response) for item in part.get("items", [])]
+    assert alt == "The same person in several styles"
 
 
 async def test_every_command_has_a_page(here: World, app: App) -> None:
