@@ -26,6 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
     parser.add_argument("--steps", type=int, default=700 if torch.cuda.is_available() else 20)
     parser.add_argument("--method", choices=("full", "lora"), default="full")
+    parser.add_argument("--wait", type=float, default=30.0, help="seconds that the standby may get ready in")
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
@@ -39,8 +40,11 @@ async def _measure(arguments: argparse.Namespace, model: Path, root: Path) -> li
     recipe = recipe_for(str(model), method=arguments.method).model_copy(update={"steps": arguments.steps})
     rows = []
     for title in ("pool empty", "cold start", "warm standby"):
-        gpu = LocalGpu(root)
+        gpu = LocalGpu(root, standby=str(model))
         try:
+            if title == "warm standby":
+                await gpu.prepare()
+                await asyncio.sleep(arguments.wait)
             job = make_job(root / title.replace(" ", "-"), model, recipe, root / "pool")
             rows += _rows(f"{arguments.steps} steps, {title}", await _phases(gpu, job))
         finally:

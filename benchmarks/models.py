@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from benchmarks.full_size import write_full_size
 from inference.bases import MINI
-from inference.model import pick_device
+from inference.model import drawing_dtype, pick_device
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +36,9 @@ def model_of(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def precision() -> torch.dtype:
-    """What both we and the stock pipeline draw in."""
-    return torch.float16 if pick_device().type == "cuda" else torch.float32
-
-
 def stock(folder: Path) -> StableDiffusionPipeline:
     """The plain diffusers way: the pipeline loaded afresh, with our scheduler and precision."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=precision())
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=drawing_dtype(pick_device()))
     pipeline.scheduler = DDIMScheduler.from_config(
         pipeline.scheduler.config, clip_sample=False, set_alpha_to_one=False
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from benchmarks.models import add_model_option, model_of, precision, stock
+from benchmarks.models import add_model_option, model_of, stock
 from benchmarks.report import Row, race
 from inference import previews
 from inference.denoiser import Denoiser
-from inference.model import load_folder, pick_device
+from inference.model import drawing_dtype, load_folder, pick_device
 from inference.previews import Previewer, fit_colours
 from inference.sampler import Brush, draw
 
@@ -28,7 +28,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
     folder = model_of(arguments)
-    model = load_folder(folder, pick_device(), precision())
+    model = load_folder(folder, pick_device(), drawing_dtype(pick_device()))
     pipeline = stock(folder)
     predict = Denoiser(model)
     brush = Brush(arguments.steps, 7.5, model.resolution, model.resolution)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.models import add_model_option, copies, model_of, precision, stock, write_lora
+from benchmarks.models import add_model_option, copies, model_of, stock, write_lora
 from benchmarks.report import BenchmarkFailed, Row, Stopwatch
 from inference.engine import Engine
-from inference.model import Model, pick_device
+from inference.model import Model, drawing_dtype, pick_device
 from inference.requests import DrawEvent, DrawFailed, DrawRequest
 from inference.residence import Residence
 
@@ -37,7 +37,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 
 
 def _switches(folder: Path, people: Sequence[str], out: Path) -> list[Row]:
-    models = Residence(pick_device(), precision(), budget=2**50)
+    models = Residence(pick_device(), drawing_dtype(pick_device()), budget=2**50)
     unet = models.get(str(folder)).unet
     loras = [write_lora(out / "loras" / str(number), folder, unet) for number in range(2)]
     few = people[: min(len(people), 5)]

@@ -16,6 +16,7 @@ from bot.client import LikenessBot
 from bot.config import Config
 from bot.gpu.base import Gpu
 from bot.gpu.local import LocalGpu
+from bot.gpu.standby import has_gpu
 from bot.handovers import HandoverCards
 from bot.health import beat
 from bot.janitor import Janitor
@@ -104,7 +105,7 @@ class App:
     def __init__(self, config: Config, gpu: Gpu | None = None) -> None:
         self.config = config
         self.files = FileStore(config.home)
-        self.gpu = gpu or LocalGpu(self.files.logs)
+        self.gpu = gpu or LocalGpu(self.files.logs, standby=config.base if has_gpu() else None)
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:
@@ -131,6 +132,7 @@ class App:
         await self.dispatcher.start()
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
+        await self.gpu.prepare()
         for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
             self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
         heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")

@@ -93,7 +93,8 @@ _PAUSED = """EXISTS (
 
 # Who was served least recently comes first, and everyone's first job before anyone's second. Work that a
 # crash interrupted goes on before anything new, and then what an admin moved to the front.
-_WAITING = f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' AND kind = ? AND lane LIKE ?"
+_WAITS = "state = 'queued' AND kind = ? AND lane LIKE ?"
+_WAITING = f"SELECT {_COLUMNS} FROM jobs WHERE {_WAITS}"
 _FAIR_ORDER = f"""
 ORDER BY
     {_PAUSED},
@@ -279,7 +280,8 @@ class Jobs:
         job = await self.get(job_id)
         if job is None or job.state is not JobState.queued:
             return None
-        order = [waiting.id for waiting in await self.queued(job.kind, job.lane)]
+        waiting = f"SELECT id FROM jobs WHERE {_WAITS}{_FAIR_ORDER}"
+        order = [int(row[0]) for row in await self._db.rows(waiting, (job.kind, job.lane))]
         return order.index(job_id) + 1 if job_id in order else None
 
     async def of_user(self, user_id: int, limit: int = 10) -> list[Job]:

@@ -15,6 +15,9 @@ from inference.errors import ModelError
 from inference.fusing import fuse
 from inference.lora import is_lora, merge, read_lora
 
+SMALL_GIB = 12.0
+"""A GPU with no more memory than this keeps nothing that waits: whoever works needs all of it."""
+
 
 def pick_device() -> torch.device:
     """The GPU when PyTorch sees one, else the CPU."""
@@ -24,6 +27,11 @@ def pick_device() -> torch.device:
 def drawing_dtype(device: torch.device) -> torch.dtype:
     """Half precision on a GPU, single on the CPU."""
     return torch.float16 if device.type == "cuda" else torch.float32
+
+
+def memory_gib(device: torch.device) -> float:
+    """All the memory that a GPU has. Asking takes none of it."""
+    return torch.cuda.get_device_properties(device).total_memory / 2**30
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from data.pipes import EventWriter
 from inference.drawing import kind
 from inference.engine import Engine
+from inference.model import SMALL_GIB, memory_gib
 from inference.requests import (
     CancelRequest,
     DrawDone,
@@ -32,7 +33,6 @@ _GPU_BATCH = 8
 """Pictures that a GPU draws at once."""
 _IDLE_SECONDS = 300.0
 """After so long without a request a small GPU's memory is given back."""
-_SMALL_GIB = 12.0
 
 
 class Server:
@@ -47,7 +47,7 @@ class Server:
         self._engine = Engine()
         gpu = self._engine.device.type == "cuda"
         self._batch = batch if batch is not None else (_GPU_BATCH if gpu else 0)
-        self._idle = _IDLE_SECONDS if gpu and _total_gib(self._engine.device) <= _SMALL_GIB else None
+        self._idle = _IDLE_SECONDS if gpu and memory_gib(self._engine.device) <= SMALL_GIB else None
         self._waiting: queue.Queue[DrawRequest | None] = queue.Queue()
         self._ahead: deque[DrawRequest] = deque()
         self._cancelled: set[str] = set()
@@ -123,10 +123,6 @@ class Server:
                 self._waiting.put(command)
         self._closing.set()
         self._waiting.put(None)
-
-
-def _total_gib(device: torch.device) -> float:
-    return torch.cuda.mem_get_info(device)[1] / 2**30
 
 
 def describe(device: torch.device, batch: int) -> Ready:

@@ -109,6 +109,9 @@ class ScriptedGpu:
             )
         yield DrawDone(id=request.id, seconds=1)
 
+    async def prepare(self) -> None:
+        pass
+
     async def device(self) -> Ready:
         return Ready(device="scripted", memory_gib=1)
 

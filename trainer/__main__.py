@@ -36,19 +36,22 @@ def main(words: list[str]) -> int:
     emit = EventWriter()
     try:
         if words[:1] == ["train"]:
-            job = create_job(train_parser().parse_args(words[1:]))
+            done = _run(create_job(train_parser().parse_args(words[1:])), emit, stop)
         else:
             parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
-            parser.add_argument("job", type=Path, metavar="JOB", help="folder with job.json")
+            work = parser.add_mutually_exclusive_group(required=True)
+            work.add_argument("job", type=Path, nargs="?", metavar="JOB", help="folder with job.json")
+            work.add_argument(
+                "--standby", metavar="BASE", help="load all and BASE, then run the job named on stdin"
+            )
             parser.add_argument("--supervised", action="store_true", help="stop when stdin ends")
             arguments = parser.parse_args(words)
-            job = arguments.job
-            if arguments.supervised:
-                on_starter_gone(stop.set)
-        share_cores()
-        from trainer.run import run_job  # torch takes seconds to import: wrong arguments needn't wait for it
-
-        done = run_job(job, emit, stop.is_set)
+            if arguments.standby:
+                done = _stand_by(arguments.standby, emit, stop)
+            else:
+                if arguments.supervised:
+                    on_starter_gone(stop.set)
+                done = _run(arguments.job, emit, stop)
     except ValidationError as error:
         first = error.errors()[0]
         emit(Failed(code="bad_job", message=": ".join([*map(str, first["loc"][-1:]), first["msg"]])))
@@ -63,6 +66,26 @@ def main(words: list[str]) -> int:
     if done:
         return 0
     return 3 if stop.is_set() else 1
+
+
+def _run(job: Path, emit: EventWriter, stop: threading.Event) -> bool:
+    share_cores()
+    from trainer.run import run_job  # torch takes seconds to import: wrong arguments needn't wait for it
+
+    return run_job(job, emit, stop.is_set)
+
+
+def _stand_by(base: str, emit: EventWriter, stop: threading.Event) -> bool:
+    share_cores()
+    from trainer.run import run_job
+    from trainer.standby import Prepared, next_job
+
+    prepared = Prepared(base)
+    job = next_job()
+    if job is None:
+        return True
+    on_starter_gone(stop.set)
+    return run_job(job, emit, stop.is_set, prepared.load)
 
 
 if __name__ == "__main__":

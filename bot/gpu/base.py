@@ -32,6 +32,10 @@ class Gpu(Protocol):
         """Draw one request."""
         ...
 
+    async def prepare(self) -> None:
+        """Begin to get ready for the next training, where that is worth its memory."""
+        ...
+
     async def device(self) -> Ready:
         """What draws: the device's name and free memory. Waits for it to be up."""
         ...

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from bot.gpu.processes import outcome, spawn, stop
 from bot.gpu.server import InferenceServer
+from bot.gpu.standby import Standby
 from inference.requests import DrawEvent, DrawRequest, Ready
 from trainer.events import Cancelled, Done, Failed, TrainEvent, parse_event
 
@@ -22,17 +23,19 @@ class LocalGpu:
     """One process for each training, one inference server for all drawings (implements `Gpu`).
 
     `logs` is the folder of the server's log; a trainer logs into its job's folder. `grace` is how many
-    seconds a trainer has for its last checkpoint before it is killed.
+    seconds a trainer has for its last checkpoint before it is killed. `standby` is the base that the next
+    trainer already waits with, once there was a `prepare`; None starts each trainer when its job comes.
     """
 
-    def __init__(self, logs: Path, grace: float = 60) -> None:
+    def __init__(self, logs: Path, grace: float = 60, standby: str | None = None) -> None:
         self._grace = grace
         self._server = InferenceServer(logs / "inference.log")
+        self._standby = Standby(standby, logs / "standby.log") if standby is not None else None
 
     async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
         """See `Gpu.train`. A trainer that dies without a final event: `Failed`, code `trainer_lost`."""
         try:
-            process = await spawn("trainer", str(job), "--supervised", log=job / "trainer.log")
+            process = await self._trainer(job)
         except OSError as error:
             logger.exception("no trainer could be started for %s", job)
             yield Failed(
@@ -49,6 +52,7 @@ class LocalGpu:
             yield Failed(code="trainer_lost", message=f"The training process {outcome(process)}.")
         finally:
             await stop(process, self._grace)
+            await self.prepare()
 
     def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
         """See `Gpu.draw`. A server that dies: `DrawFailed`, code `server_lost`; the next call restarts it."""
@@ -59,13 +63,25 @@ class LocalGpu:
         """See `Gpu.batch`. 0 until the server has been up once."""
         return self._server.batch
 
+    async def prepare(self) -> None:
+        """See `Gpu.prepare`."""
+        if self._standby is not None:
+            await self._standby.refill()
+
     async def device(self) -> Ready:
         """See `Gpu.device`. Raises OSError when no server comes up."""
         return await self._server.ready()
 
     async def close(self) -> None:
-        """Stop the server; a training ends when its generator is closed."""
+        """Stop the server and who waits; a training ends when its generator is closed."""
+        if self._standby is not None:
+            await self._standby.close()
         await self._server.close()
+
+    async def _trainer(self, job: Path) -> Process:
+        """A process that works on a job. Raises OSError."""
+        ready = self._standby.take(job) if self._standby is not None else None
+        return ready or await spawn("trainer", str(job), "--supervised", log=job / "trainer.log")
 
 
 async def _events(process: Process) -> AsyncGenerator[TrainEvent, None]:

@@ -25,6 +25,8 @@ from data.pictures import Pictures
 logger = logging.getLogger(__name__)
 
 _TIDY_SECONDS = 24 * 3600.0
+_NEAR = 5
+"""Places from the front of a queue at which each step forward is shown."""
 _PAUSE_SECONDS = 5.0
 """Before the next try when something failed that must not be given up, such as writing the database."""
 
@@ -154,7 +156,7 @@ class Dispatcher:
             running.cancel()
             self._announcer.ended(job_id)
         else:
-            await self._end(job_id)
+            await self._end(job_id, waited=True)
         return True
 
     async def settled(self, job_id: int) -> None:
@@ -236,8 +238,8 @@ class Dispatcher:
             return False
         return True
 
-    async def _end(self, job_id: int) -> None:
-        """Tidy up after a job, if it ended, and tell."""
+    async def _end(self, job_id: int, *, waited: bool = False) -> None:
+        """Tidy up after a job, if it ended, and tell. `waited` is whether it left the queue by that."""
         job = await self._jobs.get(job_id)
         if job is None:
             return
@@ -249,12 +251,17 @@ class Dispatcher:
             self._announcer.ended(job_id)
         else:
             self._announcer.changed(job_id)
-        await self._show_queue(job)
+        if waited or not job.state.ended:
+            await self._show_queue(job)
 
     async def _show_queue(self, moved: Job) -> None:
-        """Everyone who waits behind a job that moved has a new place."""
-        for job in await self._jobs.queued(moved.kind, moved.lane):
-            self._announcer.changed(job.id)
+        """Who waits has a new place. Far from the front only every tenth is told.
+
+        Discord takes about one edit a second, and with hundreds of cards results would have to wait for it.
+        """
+        for place, job in enumerate(await self._jobs.queued(moved.kind, moved.lane), 1):
+            if place <= _NEAR or place % 10 == 0:
+                self._announcer.changed(job.id)
 
     async def _pause(self, seconds: float = _PAUSE_SECONDS) -> None:
         try:

@@ -101,6 +101,11 @@ def test_a_run_that_learns_nothing_fails(tmp_path: Path) -> None:
     assert not (job / "model").exists()
 
 
+def test_who_stands_by_leaves_when_its_starter_does() -> None:
+    status, events, _ = run(["--standby", "mini"])
+    assert (status, events) == (0, [])
+
+
 def test_a_finished_job_is_only_told_again(job: Path) -> None:
     first = run([str(job)])
     changed = (job / "model/model_index.json").stat().st_mtime_ns

@@ -118,6 +118,30 @@ async def test_a_training_whose_reader_is_cancelled_writes_a_checkpoint_and_goes
     assert isinstance(started, Started) and started.resumed_step >= seen
 
 
+async def test_a_trainer_that_stands_by_takes_the_next_job_and_only_while_it_lives(
+    tmp_path: Path, job: Path
+) -> None:
+    gpu = LocalGpu(tmp_path, standby="mini")
+    await gpu.prepare()
+    (waiting,) = children("--standby")
+    assert_no_secrets(waiting)
+    async with aclosing(gpu.train(job)) as events:
+        await until(events, in_training)
+        assert children("trainer") == [waiting]
+        done = [event async for event in events][-1]
+    assert isinstance(done, Done) and "attention" in (job / "trainer.log").read_text()
+    (following,) = children("--standby")
+    assert following != waiting
+    following.kill()
+    while following.is_running():
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)  # in which its end is told
+    assert (await collect(gpu.train(job)))[-1] == done
+    await gpu.close()
+    await gpu.prepare()
+    assert children() == []
+
+
 async def test_a_killed_trainer_is_reported_in_words(gpu: LocalGpu, long_job: Path) -> None:
     async with aclosing(gpu.train(long_job)) as events:
         await until(events, in_training)
