@@ -96,6 +96,13 @@ class Drafts:
         row = await self._db.row("SELECT * FROM drafts WHERE id = ?", (draft_id,), within=tx)
         return _draft(row) if row else None
 
+    async def of(self, user_id: int, guild_id: int, tx: Connection) -> Draft | None:
+        """The draft that a person has in a guild."""
+        row = await self._db.row(
+            "SELECT * FROM drafts WHERE user_id = ? AND guild_id = ?", (user_id, guild_id), within=tx
+        )
+        return _draft(row) if row else None
+
     async def use(self, draft: Draft, places: Sequence[int]) -> Draft:
         """Use these crops and no others."""
         crops = tuple(replace(crop, used=place in places) for place, crop in enumerate(draft.crops))

@@ -171,7 +171,10 @@ class TrainingService:
             raise Refusal("too_few_photos", usable=len(draft.used), minimum=MIN_PHOTOS, rejected=())
         spec = await self._spec(draft)
         with refuse_when_full():
-            folder = await asyncio.to_thread(self._write_job, spec, draft)
+            try:
+                folder = await asyncio.to_thread(self._write_job, spec, draft)
+            except FileNotFoundError as error:  # another press started or replaced it meanwhile
+                raise Refusal("draft_gone") from error
             try:
                 job = await self._adopt_job(folder, spec, draft, asker)
             except BaseException:
@@ -225,6 +228,7 @@ class TrainingService:
     ) -> Draft:
         """Row and folder appear together; what an earlier draft leaves is removed after that."""
         async with self._db.transaction() as tx:
+            earlier = await self._drafts.of(origin["user_id"], origin["guild_id"], tx)
             draft = await self._drafts.create(
                 wish=wish.model_dump_json(),
                 crops=crops,
@@ -236,6 +240,8 @@ class TrainingService:
             target = self._files.draft(draft.id)
             await asyncio.to_thread(self._files.remove, target)
             await asyncio.to_thread(self._files.adopt, folder, target)
+        if earlier is not None:
+            await asyncio.to_thread(self._files.remove, self._files.draft(earlier.id))
         return draft
 
     def _write_job(self, spec: TrainSpec, draft: Draft) -> Path:
