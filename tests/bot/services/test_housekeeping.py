@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.services.housekeeping import Housekeeping
-from tests.bot.services.house import House
+from tests.bot.services.house import GUILD, House, Recorder
+from tests.fakes import ScriptedGpu
 
 DAY = 24 * 3600
 
@@ -55,3 +56,28 @@ async def test_pictures_that_were_deleted_in_the_database_go_from_the_disk(house
     await house.pictures.delete_job(drawing.id)
     await housekeeping(house).sweep()
     assert not folder.exists()
+
+
+async def test_photos_stay_as_long_as_the_guild_says_and_nothing_else_does(
+    house: House, recorder: Recorder
+) -> None:
+    await house.settings.update(GUILD, photo_days=3)
+    gpu = ScriptedGpu()
+    gpu.preview = True
+    dispatcher = house.dispatcher(gpu, recorder)
+    await dispatcher.start()
+    job = await house.accept()
+    dispatcher.wake()
+    await house.announced(job.id)
+    await dispatcher.stop()
+
+    folder = house.files.job(job.id)
+    assert [entry.name for entry in folder.iterdir()] == ["photos"]
+    assert (house.files.pictures(job.id) / "strip.png").is_file()
+    for days, there in ((2, True), (4, False)):
+        async with house.db.transaction() as tx:
+            await tx.execute(
+                "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
+            )
+        await housekeeping(house).sweep_ended()
+        assert folder.exists() is there

@@ -6,9 +6,11 @@ import sys
 import psutil
 
 from bot.gpu.local import LocalGpu
+from bot.services.shots import shots_of
 from data.jobs import Job, JobKind, JobState
 from tests.bot.services.house import ANN, GUILD, WAIT_SECONDS, House, Recorder
 from tests.training import QUICK, make_job
+from trainer.events import Plan
 from trainer.job import JobFolder
 
 
@@ -62,6 +64,8 @@ async def test_a_bot_that_was_killed_goes_on_where_it_was(house: House, recorder
     trained = await house.models.get(done.model_id)
     assert trained is not None and (trained.path / "model_index.json").is_file()
     assert len(recorder.shown[training.id]) == 2
+    assert done.plan is not None and Plan.model_validate_json(done.plan).name == "cpu"
+    assert [shot.name for shot in shots_of(house.files, done)] == ["strip.png"]
     assert list(house.files.jobs.iterdir()) == [], "no photo is left"
     assert drawn.state is JobState.done
     assert (
