@@ -1,8 +1,8 @@
 """Triton kernels for what a UNet spends its time on beside matrices. Only imported where there is a GPU.
 
-PyTorch's group norm wants pictures plane by plane, while convolutions are fastest with all channels of a pixel
-side by side: each norm would cost two copies. These read and write pixels as they lie, and activate on the
-way.
+PyTorch's group norm wants pictures plane by plane, while convolutions are fastest with all channels of a
+pixel side by side: each norm would cost two copies. These read and write pixels as they lie, and activate on
+the way.
 """
 
 from __future__ import annotations

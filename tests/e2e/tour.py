@@ -134,6 +134,8 @@ async def train(tour: Tour, *, whole: bool) -> None:
     await tour.show("sheet", tour.say("sheet.title", **subject), pictures=1)
     await press(page, tour.say("button.start"))
     running = tour.card(tour.say("train.running", **subject))
+    # The other phases have a bar too, but no loss.
+    await expect(running.get_by_text(tour.say("train.loss", loss="").strip())).to_be_visible(timeout=PATIENCE)
     await expect(running.get_by_text(_FAR[whole])).to_be_visible(timeout=PATIENCE)
     await tour.show("progress", tour.say("train.running", **subject), pictures=1 if whole else 0)
     await send(page, "queue")
