@@ -56,6 +56,7 @@ async def test_from_the_slash_to_samples_in_prompts(page: Page) -> None:
     await expect(said(page, "loss")).to_be_visible(timeout=PATIENCE)
     await show(page, "4-progress")
     await expect(said(page, "I know abraza (person) now")).to_be_visible(timeout=PATIENCE)
+    await expect_pictures(page.locator("#channel-message-list img[alt^='The same words and seed']"), 1)
     await go_to(page, "prompts")
     await expect(said(page, "Meet abraza (person)")).to_be_visible()
     await expect_pictures(page.locator("#channel-message-list img[alt^='Sample']"), 4)
