@@ -98,7 +98,7 @@ def _gate_grid(out: torch.Tensor) -> tuple[int, int]:
     return out.numel() // width, triton.cdiv(width, _GATE_BLOCK)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width"])  # else each group width would be compiled twice
 def _norm(
     x, y, weight, bias, means, spreads, pixels, channels, epsilon,
     width, silu: tl.constexpr, padded: tl.constexpr, rows: tl.constexpr,
@@ -133,7 +133,7 @@ def _norm(
     tl.store(spreads + place, spread)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width"])
 def _norm_backward(
     x, slopes, down, weight, bias, means, spreads, of_weight, of_bias, pixels, channels,
     width, silu: tl.constexpr, padded: tl.constexpr, rows: tl.constexpr,

@@ -19,8 +19,9 @@ from inference.replay import Replay
 from trainer.compiling import compile_blocks
 from trainer.events import Plan
 from trainer.lora import add_to_text_encoder, add_to_unet
+from trainer.memory import is_split
 from trainer.objective import min_snr_weight, noised, target
-from trainer.optimizer import descent, is_split, rate_at
+from trainer.optimizer import descent, rate_at
 from trainer.probes import plan_for
 from trainer.spec import Recipe
 

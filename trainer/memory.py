@@ -1,7 +1,8 @@
 """The memory plan: what a GPU's free memory allows, from plenty to next to nothing. No torch.
 
-Bytes a trained parameter takes: single-precision weight and gradient 4 each, AdamW's two moments 8, in
-8 bits 2; a frozen one takes 4, or 2 in half precision. Activations come on top.
+Bytes a trained parameter takes: in bfloat16 a working weight and the rest of its bits 2 each, its gradient 2
+and AdamW's moments 8 (`trainer.split_adamw`); else single-precision weight and gradient 4 each and moments of
+8, in 8 bits 2. A frozen one takes 4, or 2 in half precision. Activations come on top.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ _RESERVE = 0.95
 """Share of the free memory that a plan may fill: allocators leave gaps."""
 _CONTEXT_GIB = 0.5
 """What CUDA's libraries take for themselves."""
-_ACTIVATION_BYTES = 7500.0
-"""Half-precision bytes that a picture leaves for the backward pass, a pixel and 1e9 parameters.
+_ACTIVATION_BYTES = {"split": 5000.0, "fp16": 7500.0, "bf16": 7500.0, "fp32": 15000.0}
+"""Bytes that a picture leaves for the backward pass, a pixel and 1e9 parameters.
 
 Taken from the peak of Stable Diffusion 1.5 at 512x512; with checkpointing about a quarter stays.
 """
@@ -63,6 +64,11 @@ _CHOICES = (
     _Choice("lora", "lora", eight_bit=False, checkpointing=False),
     _Choice("lora-lean", "lora", eight_bit=False, checkpointing=True),
 )
+
+
+def is_split(plan: Plan) -> bool:
+    """Whether the model computes with bfloat16 weights and exact ones are kept beside them."""
+    return plan.precision == "bf16" and plan.optimizer == "adamw"
 
 
 def choose_plan(recipe: Recipe, size: ModelSize, hardware: Hardware) -> Plan:
@@ -131,19 +137,20 @@ def _on_cpu(recipe: Recipe) -> Plan:
 
 
 def needed_gib(plan: Plan, recipe: Recipe, size: ModelSize) -> float:
-    """Estimate of the peak of a plan: at the start of the backward pass, or at its end with all gradients."""
+    """Estimate of a plan's peak: as the model is loaded, at the backward pass's start, or at its end."""
     whole = size.unet + size.text_encoder
+    loaded = 4.0 * (whole + size.vae)
     learning = size.unet + (size.text_encoder if recipe.train_text_encoder else 0)
     frozen_bytes = 4.0
     if plan.method == "lora":
         learning = int(_LORA_SHARE * whole * recipe.lora_rank / 16)
         frozen_bytes = 4.0 if plan.precision == "fp32" else 2.0
     frozen = whole - learning if plan.method == "full" else whole
+    split = is_split(plan)
     moments = 2 if plan.optimizer == "adamw8bit" else 8
+    gradients = (2.0 if split else 4.0) * learning
     held = frozen_bytes * frozen + (4 + moments) * learning + 4 * size.vae
     pictures = recipe.batch_size * (2 if recipe.prior_weight > 0 and recipe.class_images else 1)
-    activations = _ACTIVATION_BYTES * pictures * size.resolution**2 * (whole / 1e9)
-    activations *= (_CHECKPOINTED if plan.gradient_checkpointing else 1.0) * (
-        2.0 if plan.precision == "fp32" else 1.0
-    )
-    return (held + max(activations, 4.0 * learning)) / _GIB + _CONTEXT_GIB
+    activations = _ACTIVATION_BYTES["split" if split else plan.precision] * pictures * size.resolution**2
+    activations *= whole / 1e9 * (_CHECKPOINTED if plan.gradient_checkpointing else 1.0)
+    return max(held + max(activations, gradients), loaded) / _GIB + _CONTEXT_GIB

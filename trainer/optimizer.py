@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from trainer.events import Plan
+from trainer.memory import is_split
 from trainer.spec import Recipe
 from trainer.split_adamw import SplitAdamW
 
@@ -48,11 +49,6 @@ def descent(
     if is_split(plan):
         return SplitAdamW(parameters, rate, recipe.max_grad_norm)
     return PlainAdamW(parameters, rate, recipe.max_grad_norm, plan, device)
-
-
-def is_split(plan: Plan) -> bool:
-    """Whether the model computes with bfloat16 weights: there autocast has nothing left to do."""
-    return plan.precision == "bf16" and plan.optimizer == "adamw"
 
 
 def rate_at(done: int, recipe: Recipe, plan: Plan) -> float:

@@ -8,8 +8,8 @@ import torch
 import triton
 import triton.language as tl
 
-_BLOCK = 4096
-"""Values that one program works on."""
+_BLOCK, _WARPS = 1024, 8
+"""Values that one program works on, and with how many warps: the fastest of nine pairs on an H200."""
 
 
 class TritonPass:
@@ -55,7 +55,7 @@ class TritonPass:
             self._place, self._start, self._sizes, self._offsets, self._addresses,
             scale, rate, *corrections,
             *betas, epsilon, decay,
-            block=_BLOCK, num_warps=8,
+            block=_BLOCK, num_warps=_WARPS,
         )  # fmt: skip
 
 

@@ -51,7 +51,8 @@ def test_gate() -> None:
     )
 
 
-def test_the_fused_unet_is_the_plain_one() -> None:
+def test_the_fused_unet_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     model = load(str(MINI), DEVICE, torch.float32)
     plain_unet = UNet2DConditionModel.from_pretrained(MINI / "unet").to(DEVICE).eval()
     assert model.unet.state_dict().keys() == plain_unet.state_dict().keys()
