@@ -10,7 +10,6 @@ import asyncio
 import shutil
 import statistics
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +23,6 @@ from benchmarks.report import Row, percentile
 from bot.app import App
 from bot.config import Config
 from bot.sandbox import World, world
-from data.jobs import JobKind, JobState
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -79,10 +77,11 @@ class _Crowd:
         with patch.object(discord.InteractionResponse, "defer", noting):
             began = time.perf_counter()
             sent = [self._slash(person.id) for person in people]
-            await env.settle(timeout=600)
+            await self._until_none("message_id IS NULL", at_least=len(people))
             carded = time.perf_counter() - began
-        states = await self._all_ended()
+        await self._until_none("announced = 0", at_least=len(people))
         ended = time.perf_counter() - began
+        done = await self._count("state = 'done'")
         watching.cancel()
         waits = [noted[one] - began for one in sent if one in noted]
         title = f"{len(people)} people at once"
@@ -93,7 +92,7 @@ class _Crowd:
             Row(f"{title}, all have their card", carded),
             Row(f"{title}, all have their pictures", ended),
             Row(f"{title}, requests without an acknowledgement", len(people) - len(waits), ""),
-            Row(f"{title}, requests lost", len(people) - states[JobState.done], ""),
+            Row(f"{title}, requests lost", len(people) - done, ""),
             Row("memory of the bot before", before / 2**20, "MiB"),
             Row("memory of the bot at most, with the simulated Discord", self._most_bytes / 2**20, "MiB"),
         ]
@@ -123,18 +122,16 @@ class _Crowd:
         backend.emit("INTERACTION_CREATE", payload)
         return record.id
 
-    async def _all_ended(self) -> Counter[JobState]:
-        """How the jobs ended, once everybody was told."""
+    async def _until_none(self, condition: str, at_least: int) -> None:
+        """Wait until all jobs are there and none of them is so."""
         while True:
-            waiting = [
-                *await self._app.jobs.queued(JobKind.draw),
-                *await self._app.jobs.running(JobKind.draw),
-            ]
-            if not waiting and not await self._app.jobs.unannounced():
-                break
-            await asyncio.sleep(0.5)
-        rows = await self._app.db.rows("SELECT state, COUNT(*) FROM jobs GROUP BY state")
-        return Counter({JobState(state): count for state, count in rows})
+            if await self._count("TRUE") >= at_least and not await self._count(condition):
+                return
+            await asyncio.sleep(0.1)
+
+    async def _count(self, condition: str) -> int:
+        row = await self._app.db.row(f"SELECT COUNT(*) FROM jobs WHERE {condition}")
+        return int(row[0]) if row else 0
 
     async def _watch_memory(self) -> None:
         while True:

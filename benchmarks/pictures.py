@@ -11,7 +11,7 @@ from unittest.mock import patch
 from benchmarks.models import add_model_option, model_of, stock
 from benchmarks.report import Row, race
 from inference import previews
-from inference.denoiser import Denoiser
+from inference.denoiser import Decoder, Denoiser
 from inference.model import drawing_dtype, load_folder, pick_device
 from inference.previews import Previewer, fit_colours
 from inference.sampler import Brush, draw
@@ -30,7 +30,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     folder = model_of(arguments)
     model = load_folder(folder, pick_device(), drawing_dtype(pick_device()))
     pipeline = stock(folder)
-    predict = Denoiser(model)
+    predict, decode = Denoiser(model), Decoder(model)
     brush = Brush(arguments.steps, 7.5, model.resolution, model.resolution)
     rows = []
     with TemporaryDirectory() as scratch:
@@ -41,7 +41,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
             negatives, seeds = [""] * count, range(count)
             list(
                 draw(model, [PROMPT] * count, negatives, seeds, brush, lambda _: None,
-                     on_latents=look, predict=predict)
+                     on_latents=look, predict=predict, decode=decode)
             )  # fmt: skip
 
         def theirs(count: int) -> None:

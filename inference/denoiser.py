@@ -1,53 +1,70 @@
-"""The UNet as the sampler calls it: plainly on the CPU, one CUDA graph a batch size on the GPU."""
+"""Parts of a model as the sampler calls them: plainly on the CPU, one CUDA graph a shape on the GPU."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 
 from inference.model import Model
 from inference.replay import Replay
-from inference.sampler import Predict, unet_of
+from inference.sampler import decoder_of, unet_of
 
 _KEPT = 4
-"""Graphs that are kept: each holds its own activations."""
+"""Graphs of a part that are kept: each holds its own activations."""
 
 
-class Denoiser:
-    """Stands in for a resident UNet. Filling other weights in place keeps every graph valid."""
+class Captured:
+    """A function of tensors. Filling other weights in place keeps every graph valid.
 
-    def __init__(self, model: Model) -> None:
-        self.unet = model.unet
-        self._device = model.device
-        self._predict = unet_of(model)
-        self._graphs: OrderedDict[tuple[torch.Size, torch.Size], _Graph] = OrderedDict()
+    On a GPU the result is overwritten by the next call with the same shapes.
+    """
 
-    def __call__(self, batch: torch.Tensor, timestep: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """See `Predict`. On a GPU the result is overwritten by the next call of the same shape."""
+    def __init__(self, function: Callable[..., torch.Tensor], device: torch.device) -> None:
+        self._function = function
+        self._device = device
+        self._graphs: OrderedDict[tuple[torch.Size, ...], _Graph] = OrderedDict()
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """The function of these inputs."""
         if self._device.type != "cuda":
-            return self._predict(batch, timestep, context)
-        key = (batch.shape, context.shape)
+            return self._function(*inputs)
+        key = tuple(one.shape for one in inputs)
         if key not in self._graphs:
             while len(self._graphs) >= _KEPT:
                 self._graphs.popitem(last=False)
-            self._graphs[key] = _Graph(self._predict, batch, timestep, context)
+            self._graphs[key] = _Graph(self._function, inputs)
         self._graphs.move_to_end(key)
-        return self._graphs[key](batch, timestep, context)
+        return self._graphs[key](inputs)
+
+
+class Denoiser(Captured):
+    """Stands in for a resident UNet, see `inference.sampler.Predict`."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(unet_of(model), model.device)
+        self.unet = model.unet
+
+
+class Decoder(Captured):
+    """Stands in for a resident VAE's way from latents to pixels, see `inference.sampler.Decode`."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(decoder_of(model), model.device)
+        self.vae = model.vae
 
 
 class _Graph:
     """One call at fixed addresses."""
 
-    def __init__(
-        self, predict: Predict, batch: torch.Tensor, timestep: torch.Tensor, context: torch.Tensor
-    ) -> None:
-        self._inputs = (batch.clone(), timestep.clone(), context.clone())
-        self._predict = predict
+    def __init__(self, function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> None:
+        self._inputs = tuple(one.clone() for one in inputs)
+        self._function = function
         self._output: torch.Tensor | None = None
-        self._replay = Replay(self._step, batch.device)
+        self._replay = Replay(self._step, inputs[0].device)
 
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+    def __call__(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
         for kept, new in zip(self._inputs, inputs, strict=True):
             kept.copy_(new)
         self._replay()
@@ -55,4 +72,4 @@ class _Graph:
         return self._output
 
     def _step(self) -> None:
-        self._output = self._predict(*self._inputs)
+        self._output = self._function(*self._inputs)

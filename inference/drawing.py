@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -13,7 +15,10 @@ from inference.model import Model
 from inference.previews import Previewer
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture, Preview
 from inference.safety import SafetyChecker
-from inference.sampler import Brush, Predict, check_size, draw, open_init
+from inference.sampler import Brush, Decode, Predict, check_size, draw, open_init
+
+_WRITERS = 4
+"""Pictures that are packed and written at once."""
 
 
 class Cancelled(Exception):
@@ -68,23 +73,19 @@ class Drawing:
         if self._previewer is not None and not self.ended:
             self._previewer(latents)
 
-    def keep(self, index: int, picture: Image.Image, checker: SafetyChecker | None) -> None:
-        """Write a finished picture and tell."""
-        if self.ended:
-            return
-        flagged = False
-        if checker is not None:
-            picture, flagged = checker.check(picture)
+    def write(self, index: int, picture: Image.Image, flagged: bool) -> Picture:
+        """Write a finished picture, from any thread, and return what there is to tell."""
         request, seed = self.request, self.seeds[index]
         path = Path(request.out) / f"{index}.png"
         save_png(picture, path, parameters(request, seed, picture.size))
         width, height = picture.size
-        self._emit(
-            Picture(
-                id=request.id, index=index, path=str(path), seed=seed, width=width, height=height,
-                flagged=flagged,
-            )
-        )  # fmt: skip
+        return Picture(
+            id=request.id, index=index, path=str(path), seed=seed, width=width, height=height, flagged=flagged
+        )
+
+    def tell(self, written: Picture) -> None:
+        """A picture is on disk."""
+        self._emit(written)
 
     def finish(self, seconds: float) -> None:
         """All pictures are kept."""
@@ -105,6 +106,7 @@ def together(
     model: Model,
     drawings: Sequence[Drawing],
     predict: Predict,
+    decode: Decode,
     checker: SafetyChecker | None,
     colours: torch.Tensor | None,
 ) -> None:
@@ -139,6 +141,24 @@ def together(
         inits=[init for drawing in drawings for init in drawing.inits(width, height)],
         on_latents=on_latents if colours is not None else None,
         predict=predict,
+        decode=decode,
     )
-    for (drawing, index), picture in zip(places, pictures, strict=True):
-        drawing.keep(index, picture, checker)
+    _keep(places, pictures, checker)
+
+
+def _keep(
+    places: Sequence[tuple[Drawing, int]], pictures: Iterable[Image.Image], checker: SafetyChecker | None
+) -> None:
+    """Write the pictures and tell in their order; some are packed while the next ones are decoded."""
+    written: deque[tuple[Drawing, Future[Picture]]] = deque()
+    with ThreadPoolExecutor(_WRITERS, "png") as writers:
+        for (drawing, index), picture in zip(places, pictures, strict=True):
+            if drawing.ended:
+                continue
+            shown, flagged = (picture, False) if checker is None else checker.check(picture)
+            written.append((drawing, writers.submit(drawing.write, index, shown, flagged)))
+            while written and written[0][1].done():
+                drawing, writing = written.popleft()
+                drawing.tell(writing.result())
+        for drawing, writing in written:
+            drawing.tell(writing.result())

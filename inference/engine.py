@@ -13,7 +13,7 @@ import torch
 
 from data.errors import is_disk_full
 from inference.bases import locate
-from inference.denoiser import Denoiser
+from inference.denoiser import Decoder, Denoiser
 from inference.drawing import Cancelled, Drawing, together
 from inference.errors import ModelError
 from inference.lora import is_lora, read_config
@@ -40,6 +40,7 @@ class Engine:
         self._dtype = drawing_dtype(self.device)
         self._models = Residence(self.device, self._dtype, _budget() if budget is None else budget)
         self._denoiser: Denoiser | None = None
+        self._decoder: Decoder | None = None
         self._colours: tuple[torch.nn.Module, torch.Tensor] | None = None
         self._checkers: dict[Path, SafetyChecker] = {}
 
@@ -93,7 +94,7 @@ class Engine:
 
     def rest(self) -> None:
         """Give all memory back; the next request loads anew."""
-        self._denoiser = self._colours = None
+        self._denoiser = self._decoder = self._colours = None
         self._checkers.clear()
         self._models.forget()
 
@@ -102,9 +103,12 @@ class Engine:
         model = self._models.get(first.model)
         if self._denoiser is None or self._denoiser.unet is not model.unet:
             self._denoiser = Denoiser(model)
+        if self._decoder is None or self._decoder.vae is not model.vae:
+            self._decoder = Decoder(model)
         checker = self._checker(first) if first.check_safety else None
         previewed = any(drawing.request.previews for drawing in drawings)
-        together(model, drawings, self._denoiser, checker, self._colours_of(model) if previewed else None)
+        colours = self._colours_of(model) if previewed else None
+        together(model, drawings, self._denoiser, self._decoder, checker, colours)
 
     def _colours_of(self, model: Model) -> torch.Tensor:
         """The map for previews, fitted once a resident VAE: those of one architecture look alike."""

@@ -16,6 +16,9 @@ from inference.model import Model
 
 OnLatents = Callable[[int, torch.Tensor], None]
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Latents [N,4,h,w], timestep and context [N,77,d] to the UNet's prediction [N,4,h,w]."""
+Decode = Callable[[torch.Tensor], torch.Tensor]
+"""One latent [1,4,h,w] to bytes [H,W,3]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def draw(
     inits: Sequence[Image.Image] = (),
     on_latents: OnLatents | None = None,
     predict: Predict | None = None,
+    decode: Decode | None = None,
 ) -> Iterator[Image.Image]:
     """Draw one picture a prompt, all in one batch, and yield them as they are decoded.
 
@@ -71,26 +75,28 @@ def draw(
     prompt and seed, not on the rest of the batch. With `inits`, one RGB picture of the brush's size a
     prompt, noise is added to them and only the brush's share of the steps is drawn (SDEdit,
     arXiv:2108.01073). `on_latents` is shown each step's guess of the clean latents [N,4,h,w]. `predict`
-    stands in for the UNet: latents, timestep and context [N,77,d] to the prediction.
-    Raises ModelError(not_finite) instead of a black picture.
+    stands in for the UNet, `decode` for the VAE. Raises ModelError(not_finite) instead of a black picture.
     """
-    predict = predict or unet_of(model)
+    predict, decode = predict or unet_of(model), decode or decoder_of(model)
     guided = brush.guidance > 1.0
     dtype = model.unet.dtype
     context = _encode(model, [*negatives, *prompts] if guided else [*prompts]).to(dtype)
     scheduler = DDIMScheduler.from_config(model.scheduler.config)
-    scheduler.set_timesteps(brush.steps, device=model.device)
+    # Timesteps on the CPU are looked up there: on the GPU each step would wait for the one before.
+    scheduler.set_timesteps(brush.steps)
     timesteps = scheduler.timesteps[-brush.drawn_steps :] if inits else scheduler.timesteps
+    shown = timesteps.to(model.device)
     latents = _noise(model, seeds, brush).to(model.device)  # in single precision: their steps are small
     if inits:
         started = _encode_pictures(model, inits)
-        latents = scheduler.add_noise(started, latents, timesteps[:1].expand(len(started)))
+        latents = scheduler.add_noise(started, latents, shown[:1].expand(len(started)))
     else:
         latents = latents * scheduler.init_noise_sigma
+    pace = _Pace(model.device)
     for number, timestep in enumerate(timesteps, 1):
         batch = torch.cat([latents, latents]) if guided else latents
         batch = scheduler.scale_model_input(batch, timestep).to(dtype, memory_format=torch.channels_last)
-        predicted = predict(batch, timestep, context).float()
+        predicted = predict(batch, shown[number - 1], context).float()
         if guided:
             without, with_prompt = predicted.chunk(2)
             predicted = without + brush.guidance * (with_prompt - without)
@@ -98,16 +104,46 @@ def draw(
         latents = step.prev_sample
         if on_latents is not None:
             on_latents(number, step.pred_original_sample)
+        pace()
         on_step(number)
     if not torch.isfinite(latents).all():
         raise ModelError("not_finite", "The model drew no valid picture: its weights or precision overflow.")
     for latent in latents.split(1):
-        yield _decode(model, latent)
+        yield Image.fromarray(decode(latent).cpu().numpy())
+
+
+class _Pace:
+    """Lets Python be one step ahead of a GPU and no more: progress stays true, and a cancel comes soon."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._gpu = device.type == "cuda"
+        self._before: torch.cuda.Event | None = None
+
+    def __call__(self) -> None:
+        if not self._gpu:
+            return
+        now = torch.cuda.Event(blocking=True)
+        now.record()
+        if self._before is not None:
+            self._before.synchronize()
+        self._before = now
 
 
 def unet_of(model: Model) -> Predict:
     """The model's UNet as it is called."""
     return lambda batch, timestep, context: model.unet(batch, timestep, encoder_hidden_states=context).sample
+
+
+def decoder_of(model: Model) -> Decode:
+    """The model's VAE as it is called, and the way from its pixels to bytes."""
+
+    def decode(latent: torch.Tensor) -> torch.Tensor:
+        scaled = (latent / model.vae.config.scaling_factor).to(model.vae.dtype)
+        pixels = model.vae.decode(scaled).sample[0].float()
+        unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0)
+        return (unit * 255).round().to(torch.uint8)
+
+    return decode
 
 
 def _encode_pictures(model: Model, pictures: Sequence[Image.Image]) -> torch.Tensor:
@@ -126,10 +162,3 @@ def _noise(model: Model, seeds: Sequence[int], brush: Brush) -> torch.Tensor:
     """Start noise from each picture's own seed, on the CPU, so that a seed means the same on every device."""
     shape = (1, model.unet.config.in_channels, brush.height // model.scale, brush.width // model.scale)
     return torch.cat([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-
-
-def _decode(model: Model, latent: torch.Tensor) -> Image.Image:
-    scaled = (latent / model.vae.config.scaling_factor).to(model.vae.dtype)
-    pixels = model.vae.decode(scaled).sample[0].float()
-    unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray((unit * 255).round().astype(np.uint8))
