@@ -10,13 +10,13 @@ import argparse
 import hashlib
 import itertools
 import json
-import platform
 import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import machine
 from data.cores import share_cores
 from data.disk import replacing
 
@@ -112,7 +112,7 @@ def _deviation(runs: list[dict[str, float]], measure: str) -> float:
 
 def _write(file: Path, rows: list[dict[str, object]]) -> None:
     with replacing(file) as stream:
-        report = {"machine": platform.platform(), "python": platform.python_version(), "rows": rows}
+        report = {"machine": machine(), "rows": rows}
         stream.write((json.dumps(report, indent=2) + "\n").encode())
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from data.toys import IDENTITY, photo_set
 from data.toys.reader import read_many
 from inference.bases import MINI
-from inference.model import Model, load
+from inference.model import Model, load, pick_device
 from inference.sampler import Brush, draw
 from trainer.class_images import class_images
 from trainer.dreambooth import DreamBooth, encode
@@ -79,7 +79,7 @@ class Studio:
         """`subject`, `prompt` and `class_spread` of one trained model, each 0 to 1."""
         identity = PERSONS[case.person % len(PERSONS)]
         concept = Concept(name="abraza", photos="photos")
-        model = load(str(MINI), torch.device("cpu"), torch.float32)
+        model = load(str(MINI), pick_device(), torch.float32)
         if self._base_readings is None:
             self._base_readings = _class_readings(model, concept)
         photos = photo_set(identity, _PHOTOS, seed=100 + case.person, size=model.resolution)
@@ -102,6 +102,7 @@ def _train(model: Model, photos: Sequence[Image.Image], concept: Concept, recipe
     assert recipe.steps is not None
     while dreambooth.done < recipe.steps:
         dreambooth.step()
+    dreambooth.release()
     model.freeze()
 
 
