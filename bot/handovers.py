@@ -7,10 +7,11 @@ us edit that, and then, or after a restart, a direct message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,15 +22,21 @@ from discord import ui
 from bot.channels import is_final
 from bot.ui.handover_cards import ended_card, moved_on, running_card
 from data.handovers import Handover
+from data.models import Model
 
 if TYPE_CHECKING:
     from bot.app import App
     from bot.client import LikenessBot
 
+_Send = Callable[[ui.LayoutView, Sequence[discord.File]], Awaitable[None]]
+
 log = logging.getLogger(__name__)
 
 _LIVE = timedelta(minutes=14)
 """How long an answer is edited; Discord forbids it after 15 minutes."""
+_SMALLEST_LIMIT = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+"""Bytes that a file may have in a direct message."""
+_TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class HandoverCards:
         self._rendered.pop(handover_id, None)
         handover = await self._show(handover_id)
         if handover is None or handover.announced:
-            self._let_go(handover_id)
+            self._forget(handover_id)
 
     async def handover_moved(self, handover_id: int) -> None:
         """See HandoverListener."""
@@ -73,76 +80,88 @@ class HandoverCards:
     async def handover_ended(self, handover_id: int) -> None:
         """See HandoverListener."""
         await self._show(handover_id)
+        self._forget(handover_id)
+
+    def _forget(self, handover_id: int) -> None:
         self._let_go(handover_id)
+        self._locks.pop(handover_id, None)
 
     def _let_go(self, handover_id: int) -> None:
         self._live.pop(handover_id, None)
         self._rendered.pop(handover_id, None)
-        self._locks.pop(handover_id, None)
 
     async def _show(self, handover_id: int) -> Handover | None:
         await self._app.bot.up.wait()
         async with self._locks[handover_id]:
             handover = await self._app.handovers.get(handover_id)
-            if handover is not None and not await self._answer(handover):
-                await self._write(handover)
+            model = await self._app.models.get(handover.model_id) if handover is not None else None
+            if handover is None or model is None:  # erased
+                return None
+            if not await self._answer(handover, model):
+                await self._write(handover, model)
             return handover
 
-    async def _answer(self, handover: Handover) -> bool:
+    async def _answer(self, handover: Handover, model: Model) -> bool:
         """Edit the answer to the one who asked. False when that is no longer possible."""
         answer = self._live.get(handover.id)
         if answer is None:
             return False
         try:
             if answer.live:
-                view, file = await self._card(handover, answer.interaction.filesize_limit)
-                if self._is_new(handover, view):
-                    await answer.edit(view, [file] if file else [])
+                await self._render(handover, model, answer.interaction.filesize_limit, answer.edit)
                 return True
             await answer.edit(moved_on(handover.locale))
         except discord.HTTPException as error:
-            self._rendered.pop(handover.id, None)
             if not is_final(error):
                 raise
             log.info("the answer about handover %d is gone: %s", handover.id, error)
-        del self._live[handover.id]
-        self._rendered.pop(handover.id, None)
+        self._let_go(handover.id)
         return False
 
-    async def _write(self, handover: Handover) -> None:
+    async def _write(self, handover: Handover, model: Model) -> None:
         """Show it in a direct message, which outlives restarts."""
         bot = self._app.bot
-        view, file = await self._card(handover, discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES)
-        if not self._is_new(handover, view):
-            return
-        files = [file] if file else []
-        try:
+
+        async def send(view: ui.LayoutView, files: Sequence[discord.File]) -> None:
             if handover.channel_id is not None and handover.message_id is not None:
-                channel = bot.get_partial_messageable(handover.channel_id)
-                await channel.get_partial_message(handover.message_id).edit(view=view, attachments=files)
-                return
+                card = bot.get_partial_messageable(handover.channel_id).get_partial_message(
+                    handover.message_id
+                )
+                with contextlib.suppress(discord.NotFound):  # removed by its reader
+                    await card.edit(view=view, attachments=files)
+                    return
             inbox = await bot.create_dm(discord.Object(handover.user_id))
             message = await inbox.send(view=view, files=files)
             await self._app.handovers.set_message(handover.id, message.channel.id, message.id)
+
+        try:
+            await self._render(handover, model, _SMALLEST_LIMIT, send)
         except discord.HTTPException as error:
-            self._rendered.pop(handover.id, None)
             if not is_final(error):
                 raise
             log.warning("the card of handover %d has nowhere to go: %s", handover.id, error)
 
-    async def _card(self, handover: Handover, limit: int) -> tuple[ui.LayoutView, discord.File | None]:
-        model = await self._app.models.get(handover.model_id)
-        assert model is not None, "a handover goes with its model"
+    async def _render(self, handover: Handover, model: Model, limit: int, send: _Send) -> None:
+        """Send the card as it is now, unless it is there already."""
+        view, file = await self._card(handover, model, limit)
+        rendered = view.to_components()  # type: ignore[no-untyped-call]
+        if self._rendered.get(handover.id) == rendered:
+            return
+        try:
+            await send(view, [file] if file else [])
+        except discord.HTTPException as error:
+            if error.status != _TOO_LARGE or handover.size_bytes is None:
+                raise
+            view, _ = await self._card(handover, model, min(_SMALLEST_LIMIT, handover.size_bytes - 1))
+            await send(view, [])
+        self._rendered[handover.id] = rendered
+
+    async def _card(
+        self, handover: Handover, model: Model, limit: int
+    ) -> tuple[ui.LayoutView, discord.File | None]:
         if not handover.ended:
             return running_card(handover, model, self._app.handover_runner.moved(handover.id)), None
         file = None
         if handover.path is not None and (handover.size_bytes or 0) <= limit and handover.path.is_file():
             file = await asyncio.to_thread(discord.File, handover.path)
         return ended_card(handover, model, file, limit), file
-
-    def _is_new(self, handover: Handover, view: ui.LayoutView) -> bool:
-        rendered = view.to_components()  # type: ignore[no-untyped-call]
-        if self._rendered.get(handover.id) == rendered:
-            return False
-        self._rendered[handover.id] = rendered
-        return True

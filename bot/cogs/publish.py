@@ -81,9 +81,7 @@ async def export(interaction: discord.Interaction[LikenessBot], model_id: int, p
         return
     await interaction.response.defer()
     format, half = CHOICES[place - 1]
-    handover = await app.publishing.export(
-        model_id, format, half, user_id=interaction.user.id, guild_id=interaction.guild_id or 0, locale=locale
-    )
+    handover = await app.publishing.export(model_id, format, half, user_id=interaction.user.id, locale=locale)
     await app.handover_cards.follow(interaction, handover.id)
 
 
@@ -102,7 +100,6 @@ async def _ask(interaction: discord.Interaction[LikenessBot], model: Model, repo
             public=form.public,
             keep_token=form.keep_token,
             user_id=user_id,
-            guild_id=model.guild_id,
             locale=locale,
         )
         if handover.state == "asked":

@@ -42,7 +42,7 @@ class Publishing:
         self._runner = runner
 
     async def export(
-        self, model_id: int, format: Format, half: bool, *, user_id: int, guild_id: int, locale: str
+        self, model_id: int, format: Format, half: bool, *, user_id: int, locale: str
     ) -> Handover:
         """Have a model written as one file; the one that is kept from before is good, too.
 
@@ -60,7 +60,7 @@ class Publishing:
                     "export",
                     "running",
                     user_id=user_id,
-                    guild_id=guild_id,
+                    guild_id=model.guild_id,
                     model_id=model_id,
                     locale=locale,
                     format=format,
@@ -81,14 +81,13 @@ class Publishing:
         public: bool,
         keep_token: bool,
         user_id: int,
-        guild_id: int,
         locale: str,
     ) -> Handover:
         """Have a model put on the Hub; a public one waits for `say_yes`. Without a token a kept one is used.
 
         Raises Refusal: no_such_model, not_yours, token_missing, token_invalid, handover_running.
         """
-        await self._owned.own(model_id, user_id)
+        model = await self._owned.own(model_id, user_id)
         if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
             raise Refusal("token_invalid")
         async with self._db.transaction() as tx:
@@ -97,7 +96,7 @@ class Publishing:
                     "publish",
                     "asked" if public else "running",
                     user_id=user_id,
-                    guild_id=guild_id,
+                    guild_id=model.guild_id,
                     model_id=model_id,
                     locale=locale,
                     repository=repository.strip(),

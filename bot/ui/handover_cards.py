@@ -121,7 +121,7 @@ def ended_card(handover: Handover, model: Model, file: discord.File | None, limi
     """How it ended; `file` is attached where it fits under `limit` bytes."""
     locale = handover.locale
     if handover.state == "cancelled":
-        return card(Accent.waiting, _title(handover, model), t(locale, "publish.cancelled"))
+        return card(Accent.waiting, _title(handover, model), t(locale, f"{handover.kind}.cancelled"))
     if handover.state == "failed":
         said = explain(locale, handover.error_code or "", {}, handover.error)
         return card(

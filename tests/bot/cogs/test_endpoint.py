@@ -15,7 +15,7 @@ from bot.config import Config
 from bot.sandbox import World
 from data.jobs import Lane
 from inference.endpoint import Limits
-from tests.bot.face import card_saying, text_of
+from tests.bot.face import card_saying, text_of, train
 from tests.endpoint_hub import EndpointsApi
 from tests.endpoint_server import TOKEN, Container
 from tests.fakes import ScriptedGpu
@@ -108,6 +108,37 @@ async def test_only_who_manages_the_server_sets_its_endpoint(
     assert await app.endpoints.lane_for("endpoint", friend.id, here.guild.id, None) is Lane.endpoint
     answer = await friend.slash(here.studio, "imagine", prompt="a cat", backend="endpoint", count=2)
     assert "has drawn its 1 pictures" in text_of(answer.response)
+
+
+async def test_the_latest_publication_is_what_is_deployed(here: World, api: EndpointsApi, app: App) -> None:
+    from pydantic import SecretStr
+
+    asked = await here.visitor.slash(here.studio, "endpoint deploy", hardware="x")
+    assert "published nothing yet" in text_of(asked.response)
+    await train(here)
+    await card_saying(here, "Meet abraza")
+    (model,) = await app.models.of_user(here.visitor.id, here.guild.id)
+    async with app.db.transaction() as tx:
+        for repository in ("ann/older", "ann/abraza"):
+            await app.publications.put(
+                user_id=here.visitor.id,
+                repository=repository,
+                guild_id=here.guild.id,
+                model_id=model.id,
+                url="",
+                visibility="private",
+                revision="1",
+                tx=tx,
+            )
+    await app.vault.put("user", here.visitor.id, "hub", SecretStr(TOKEN))
+    offered = await here.visitor.autocomplete(here.studio, "endpoint deploy", "repository", "", hardware="x")
+    assert [choice["value"] for choice in offered] == ["ann/abraza", "ann/older"]
+    choices = await here.visitor.autocomplete(here.studio, "endpoint deploy", "hardware", "t4")
+    offer = await here.visitor.slash(here.studio, "endpoint deploy", hardware=choices[0]["value"])
+    assert "Deploy ann/abraza?" in text_of(offer.response)
+    await here.visitor.click(offer.response, label="Yes, deploy it")
+    kept = await app.endpoint_accounts.get("user", here.visitor.id)
+    assert (kept.repository, kept.model_id, kept.trigger) == ("ann/abraza", model.id, "abraza person")
 
 
 async def test_a_deployment_needs_a_yes_after_its_price(here: World, api: EndpointsApi, app: App) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,25 @@ async def test_what_will_not_do_is_a_sentence_before_the_first_byte(
     assert form.modal is not None and repository in str(form.modal)
 
 
+async def test_the_second_question_outlives_a_restart(
+    here: World, app: App, hub: HubServer, model: Model, gpu: ScriptedGpu
+) -> None:
+    asked = await publish(here, public=True)
+    await app.close()
+    after = App(app.config, gpu=gpu)
+    await after.start()
+    try:
+        await here.env.restart_bot(after.bot)
+        assert await after.vault.get("user", here.visitor.id, "publish") is not None
+        await here.visitor.click(asked.response, label="No, call it off")
+        assert "Stopped" in text_of(asked.response)
+        with pytest.raises(Refusal, match="no_such_handover"):
+            await after.publishing.say_yes(1, here.visitor.id)
+        assert hub.calls == []
+    finally:
+        await after.close()
+
+
 async def test_after_a_break_in_the_middle_the_next_try_goes_on(
     here: World, app: App, hub: HubServer, model: Model
 ) -> None:
@@ -283,6 +303,11 @@ async def test_an_export_is_attached_where_it_fits(
     assert kept.path is not None and file["size"] == kept.size_bytes == kept.path.stat().st_size
     assert kept.path.read_bytes()[8:9] == b"{"
 
+    again = await exporting(here)
+    here.env.inject_error("PATCH", "/webhooks/*", status=413)
+    await here.visitor.click(again.response, label="safetensors · half precision")
+    assert "files may have 10.0 MiB at most" in text_of(again.response) and attached(again) == []
+
     read = discord.Interaction._from_data
     limit = {"attachment_size_limit": 10 * 2**20}
     monkeypatch.setattr(discord.Interaction, "_from_data", lambda self, data: read(self, {**data, **limit}))
@@ -303,12 +328,17 @@ async def test_an_export_is_attached_where_it_fits(
     assert "not here any more" in text_of(gone.response)
 
 
-async def test_a_lora_is_exported_alone(here: World, app: App) -> None:
+async def test_a_lora_is_exported_alone_and_a_late_file_comes_as_a_direct_message(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.handovers._LIVE", timedelta(0))
     await trained(app, here, here.visitor.id, "lora")
     shown = await exporting(here)
     await here.visitor.click(shown.response, label="LoRA · half precision")
-    assert "**abraza-lora-fp16.safetensors**" in await saying(shown, "Here is")
-    assert len(attached(shown)) == 1
+    assert "I go on in a direct message" in text_of(shown.response)
+    (letter,) = await eventually(lambda: letters(here, "Here is"), SECONDS)
+    assert [file.filename for file in letter.attachments] == ["abraza-lora-fp16.safetensors"]
+    assert len(here.visitor.user.dm_channel.history()) == 1
 
 
 async def test_what_is_somebody_elses_stays_theirs(here: World, app: App) -> None:
@@ -320,9 +350,7 @@ async def test_what_is_somebody_elses_stays_theirs(here: World, app: App) -> Non
     assert "no model on this server" in text_of((await here.visitor.slash(here.studio, "publish")).response)
     assert await here.visitor.autocomplete(here.studio, "publish", "model", "abraza") == []
     with pytest.raises(Refusal, match="not_yours"):
-        await app.publishing.export(
-            theirs.id, "ckpt", True, user_id=here.visitor.id, guild_id=here.guild.id, locale="en"
-        )
+        await app.publishing.export(theirs.id, "ckpt", True, user_id=here.visitor.id, locale="en")
 
 
 async def test_erasing_a_person_stops_what_runs_and_takes_the_token_along(
@@ -333,6 +361,69 @@ async def test_erasing_a_person_stops_what_runs_and_takes_the_token_along(
     await app.privacy.erase_person(here.visitor.id)
     assert await app.vault.get("user", here.visitor.id, "publish") is None
     assert await app.handovers.get(1) is None and hub.calls == []
+
+
+async def test_what_was_interrupted_too_often_is_given_up(here: World, app: App, model: Model) -> None:
+    handover = await recorded(app, model)
+    async with app.db.transaction() as tx:
+        await tx.execute("UPDATE handovers SET attempts = 3")
+    app.handover_runner.wake()
+    lost = await settled(app, handover.id)
+    assert letters(here, "It broke off")
+    assert (lost.state, lost.error_code) == ("failed", "handover_lost")
+
+
+async def test_closed_direct_messages_keep_nothing_waiting(here: World, app: App, model: Model) -> None:
+    path = f"/channels/{here.visitor.user.dm_channel.id}/messages"
+    here.env.inject_error("POST", path, status=403, times=None)
+    handover = await recorded(app, model)
+    async with app.db.transaction() as tx:
+        await app.handovers.end(handover.id, "failed", tx, error_code="disk_full")
+    app.handover_runner.wake()
+    await settled(app, handover.id)
+    assert not here.visitor.user.dm_channel.history()
+
+
+async def test_files_and_open_questions_are_forgotten_when_their_time_is_over(
+    here: World, app: App, model: Model
+) -> None:
+    kept = await recorded(app, model)
+    file = app.files.handover(kept.id) / "1" / "abraza.ckpt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    async with app.db.transaction() as tx:
+        await app.handovers.end(kept.id, "done", tx, path=app.files.relative(file), size_bytes=7)
+    await app.handovers.mark_announced(kept.id)
+    asked = await publish(here, public=True)
+    assert "everybody in the world" in text_of(asked.response) and file.exists()
+    async with app.db.transaction() as tx:
+        for time in ("created_at", "finished_at"):
+            await tx.execute(f"UPDATE handovers SET {time} = {time} - 4 * 86400")
+    app.handover_runner.wake()
+
+    async def gone() -> bool:
+        return not await app.handovers.ids_of("user_id", here.visitor.id)
+
+    await eventually(gone)
+    await eventually(lambda: not file.exists())
+    assert await app.vault.get("user", here.visitor.id, "publish") is None
+
+
+async def recorded(app: App, model: Model) -> Handover:
+    """An export that nobody was asked for."""
+    async with app.db.transaction() as tx:
+        handover = await app.handovers.create(
+            "export",
+            "running",
+            user_id=model.owner_id,
+            guild_id=model.guild_id,
+            model_id=model.id,
+            locale="en",
+            format="ckpt",
+            tx=tx,
+        )
+    assert handover is not None
+    return handover
 
 
 async def exporting(here: World) -> InteractionResult:
