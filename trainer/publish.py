@@ -56,6 +56,7 @@ def publish(
             told = percent
             emit(Moved(stage="upload", done=done, total=total))
 
+    moved(0)
     additions = hub.upload(repo, files, moved)
     emit(Moved(stage="commit", done=0, total=1))
     commit = hub.commit(repo, additions, f"{facts.trigger}, trained with Likeness", public=public)

@@ -121,7 +121,8 @@ def ended_card(handover: Handover, model: Model, file: discord.File | None, limi
     """How it ended; `file` is attached where it fits under `limit` bytes."""
     locale = handover.locale
     if handover.state == "cancelled":
-        return card(Accent.waiting, _title(handover, model), t(locale, f"{handover.kind}.cancelled"))
+        said = t(locale, "publish.cancelled" if handover.kind == "publish" else "export.cancelled")
+        return card(Accent.waiting, _title(handover, model), said)
     if handover.state == "failed":
         said = explain(locale, handover.error_code or "", {}, handover.error)
         return card(

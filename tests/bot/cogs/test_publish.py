@@ -260,8 +260,8 @@ async def test_a_publication_goes_on_after_a_restart_and_ends_in_a_direct_messag
     await after.start()
     try:
         await here.env.restart_bot(after.bot)
-        (letter,) = await eventually(lambda: letters(here, "Writing the file…"), SECONDS)
-        assert "### Publishing abraza as abraza" in text_of(letter) and "**100%**" in text_of(letter)
+        (letter,) = await eventually(lambda: letters(here, "Uploading…"), SECONDS)
+        assert "### Publishing abraza as abraza" in text_of(letter) and "**0%** · 0 KiB" in text_of(letter)
         hub.hold.set()
         (letter,) = await eventually(lambda: letters(here, "It is private"), SECONDS)
         assert "I keep your token" in text_of(letter)
