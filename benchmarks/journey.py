@@ -21,11 +21,14 @@ from bot.gpu.local import LocalGpu
 from trainer.events import Done, Failed, PhaseProgress, Started
 from trainer.presets import recipe_for
 
+_RUNS = ("pool empty", "cold start", "warm standby")
+
 
 def options(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
     parser.add_argument("--steps", type=int, default=700 if torch.cuda.is_available() else 20)
     parser.add_argument("--method", choices=("full", "lora"), default="full")
+    parser.add_argument("--runs", nargs="+", choices=_RUNS, default=_RUNS)
     parser.add_argument("--wait", type=float, default=30.0, help="seconds that the standby may get ready in")
 
 
@@ -39,7 +42,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
 async def _measure(arguments: argparse.Namespace, model: Path, root: Path) -> list[Row]:
     recipe = recipe_for(str(model), method=arguments.method).model_copy(update={"steps": arguments.steps})
     rows = []
-    for title in ("pool empty", "cold start", "warm standby"):
+    for title in arguments.runs:
         gpu = LocalGpu(root, standby=str(model))
         try:
             if title == "warm standby":

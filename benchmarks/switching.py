@@ -27,6 +27,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
     parser.add_argument("--people", type=int, default=20 if torch.cuda.is_available() else 4)
     parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--stock-pictures", type=int, default=20, help="pictures of the comparison")
     parser.add_argument("--rounds", type=int, default=3, help="pictures a person, in random order")
 
 
@@ -72,7 +73,7 @@ def _rounds(people: Sequence[str], arguments: argparse.Namespace) -> list[Row]:
     engine = Engine()
     ours = [_pace(_engine_draws(engine, arguments), names) for names in [rounds[0][:1], *rounds]][1:]
     engine.rest()
-    theirs = _pace(_stock_draws(arguments), rounds[-1])
+    theirs = _pace(_stock_draws(arguments), rounds[-1][: arguments.stock_pictures])
     title = f"{len(people)} people and models, {arguments.steps} steps"
     return [
         Row(f"{title}, ours, first round", ours[0], "pictures/min"),

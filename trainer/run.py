@@ -22,6 +22,7 @@ from inference.requests import DrawRequest
 from inference.sampler import Brush, draw
 from trainer.checkpoints import CheckpointFile
 from trainer.class_images import class_images
+from trainer.crops import crops
 from trainer.dreambooth import DreamBooth, LatentSet, encode, why_eager
 from trainer.errors import Stopped
 from trainer.events import (
@@ -149,7 +150,12 @@ class _Run:
         self._phase("cache", 0, 1)
         drawing = with_vae(base, self._recipe.vae) if self._recipe.vae else base
         eyes = drawing if self._recipe.encode_vae else base
-        instance, others = _encode(eyes, photos), _encode(eyes, prior) if prior else None
+        looks = [
+            (look, prompt)
+            for number, (photo, prompt) in enumerate(photos)
+            for look in crops(photo, self._recipe.crops, self._recipe.seed + number)
+        ]
+        instance, others = _encode(eyes, looks), _encode(eyes, prior) if prior else None
         resumed = self._folder.plan()
         plan = resumed or self._choose_plan(base)
         self._choose_attention(drawing, plan)

@@ -73,6 +73,9 @@ class Recipe(_Value):
     max_grad_norm: float = Field(default=1.0, gt=0)
     seed: int = 1337
 
+    crops: int = Field(default=1, ge=1, le=8)
+    """Looks at each photo: itself and closer crops (`trainer.crops`). They cost no time in training."""
+
     prior_weight: float = Field(default=1.0, ge=0)
     """Weight of the class loss; 0 switches prior preservation off."""
     class_images: int = Field(default=50, ge=0, le=1000)

@@ -51,8 +51,8 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
     for field in (
         "lora_rank", "steps", "steps_per_photo", "warmup_steps", "batch_size", "accumulation",
-        "text_encoder_steps", "seed", "class_image_steps", "class_batch", "samples", "sample_steps",
-        "preview_steps",
+        "text_encoder_steps", "seed", "crops", "class_image_steps", "class_batch", "samples",
+        "sample_steps", "preview_steps",
     ):  # fmt: skip
         option(field, type=int)
     for field in (

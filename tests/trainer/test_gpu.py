@@ -35,6 +35,7 @@ def train(recipe: Recipe, monkeypatch: pytest.MonkeyPatch, *, capture: bool) -> 
     [
         {},
         {"precision": "fp32"},
+        {"precision": "fp16"},
         {"train_text_encoder": False, "min_snr_gamma": 5.0},
         {"text_encoder_steps": 5, "warmup_steps": 3},
         {"memory": "lean"},
