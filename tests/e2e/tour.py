@@ -28,7 +28,7 @@ PROMPT = "oil painting of me wearing a top hat"
 SEED = "11"
 
 _COLOURS = 256
-_FAR = {True: re.compile(r"\b[5-9]\d%"), False: re.compile(r"\b[1-9]\d%")}
+_FAR = {True: re.compile(r"\b[5-9]\d%"), False: re.compile(r"\b[3-9]\d%")}
 """In the bar of a training that has come far enough to look at: of a whole one, of one that is cancelled."""
 
 _STYLE = """
