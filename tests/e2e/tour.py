@@ -199,24 +199,26 @@ async def speak(tour: Tour, language: str) -> None:
     """Set the server's language, as an admin does."""
     await send(tour.page, "settings")
     panel = tour.card(tour.say("settings.title"))
-    await choose(panel.locator(".preview-select").first, "general")
-    await expect(panel.get_by_text(tour.say("setting.language_help"))).to_be_visible(timeout=_SOON)
-    await choose(panel.locator(".preview-select").last, language)
-    await expect(tour.page.get_by_text(t(language, "settings.title")).last).to_be_visible(timeout=_SOON)
+    opened = panel.get_by_text(tour.say("setting.language_help"))
+    await choose(panel.locator(".preview-select").first, "general", opened)
+    translated = tour.page.get_by_text(t(language, "settings.title")).last
+    await choose(panel.locator(".preview-select").last, language, translated)
 
 
-async def choose(menu: Locator, value: str) -> None:
-    """Choose from a menu; a redraw of the page closes it, so that it has to be opened again."""
+async def choose(menu: Locator, value: str, effect: Locator) -> None:
+    """Choose from a menu until the effect is seen: a redraw of the page closes it, or swallows the click."""
     option = menu.locator(f".select-option[data-value='{value}']")
     for _ in range(_REFRESHES):
-        if not await option.is_visible():
-            await menu.locator(".select-trigger").click()
         try:
+            if not await option.is_visible():
+                await menu.locator(".select-trigger").click(timeout=1000)
             await option.click(timeout=1000)
+            await expect(effect).to_be_visible(timeout=5000)
             return
-        except Error:
-            continue
-    raise AssertionError(f"the menu has no {value!r} to choose")
+        except (AssertionError, Error):
+            if await effect.is_visible():
+                return
+    raise AssertionError(f"choosing {value!r} has no effect")
 
 
 if __name__ == "__main__":
