@@ -105,7 +105,8 @@ class App:
     def __init__(self, config: Config, gpu: Gpu | None = None) -> None:
         self.config = config
         self.files = FileStore(config.home)
-        self.gpu = gpu or LocalGpu(self.files.logs, standby=config.base if has_gpu() else None)
+        waiting = config.base if config.standby and has_gpu() else None
+        self.gpu = gpu or LocalGpu(self.files.logs, standby=waiting)
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:

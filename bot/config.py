@@ -26,6 +26,8 @@ class Config(BaseSettings):
     """Folder that holds everything that is kept."""
     base: str = "mini"
     """Model that trainings start from: an alias of `inference.bases`, a Hub id or a folder."""
+    standby: bool = True
+    """Whether a trainer waits with the base loaded, on a machine with an NVIDIA GPU."""
     port: int = Field(default=8642, ge=0, le=65_535)
     """First port of the sandbox's page; 0 takes any."""
     secret_key: SecretStr | None = None

@@ -56,20 +56,20 @@ class Decoder(Captured):
 
 
 class _Graph:
-    """One call at fixed addresses."""
+    """One call at fixed addresses. Nothing refers back to it, so it goes as soon as nobody holds it."""
 
     def __init__(self, function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> None:
-        self._inputs = tuple(one.clone() for one in inputs)
-        self._function = function
-        self._output: torch.Tensor | None = None
-        self._replay = Replay(self._step, inputs[0].device)
+        kept = tuple(one.clone() for one in inputs)
+        output: list[torch.Tensor] = []
+
+        def step() -> None:
+            output[:] = [function(*kept)]
+
+        self._inputs, self._output = kept, output
+        self._replay = Replay(step, inputs[0].device)
 
     def __call__(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
         for kept, new in zip(self._inputs, inputs, strict=True):
             kept.copy_(new)
         self._replay()
-        assert self._output is not None
-        return self._output
-
-    def _step(self) -> None:
-        self._output = self._function(*self._inputs)
+        return self._output[0]
