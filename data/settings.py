@@ -64,6 +64,9 @@ class GuildSettings:
     max_draw_steps: int = 100
     max_count: int = 4
     """The most pictures of one `/imagine`."""
+    default_count: int | None = None
+    """Pictures of one that asks for no number; None draws as many as it may."""
+    max_guidance: float = 50.0
     default_draw_steps: int = 50
     default_guidance: float = 7.5
     default_size: Size = "square"
@@ -84,11 +87,24 @@ class GuildSettings:
     """`paused`: nothing that waits is started. `drained`: nothing new is taken, what waits is finished."""
     queue_draw: QueueState = "open"
 
+    @property
+    def usual_count(self) -> int:
+        """How many pictures are drawn for whoever says nothing."""
+        return min(self.default_count or self.max_count, self.max_count)
+
+    @property
+    def usual_guidance(self) -> float:
+        """The guidance for whoever says nothing."""
+        return min(self.default_guidance, self.max_guidance)
+
     def __post_init__(self) -> None:
         _within("max_steps", self.max_steps, 1)
         _within("max_draw_steps", self.max_draw_steps, 1, 200)
         _within("max_count", self.max_count, 1, 4)
+        _within("max_guidance", self.max_guidance, 0, 50)
         _within("default_guidance", self.default_guidance, 0, 50)
+        if self.default_count is not None:
+            _within("default_count", self.default_count, 1, 4)
         _within("photo_days", self.photo_days, 0, MAX_PHOTO_DAYS)
         if self.default_steps is not None and not 1 <= self.default_steps <= self.max_steps:
             raise ValueError("default_steps must lie between 1 and max_steps")

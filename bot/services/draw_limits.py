@@ -67,6 +67,8 @@ def check_payload(payload: DrawPayload, settings: GuildSettings) -> None:
     for field, most in (("steps", settings.max_draw_steps), ("count", settings.max_count)):
         if not 1 <= getattr(payload, field) <= most:
             raise Refusal("bad_value", field=field, low=1, high=most)
+    if payload.guidance > settings.max_guidance:
+        raise Refusal("bad_value", field="guidance", low=0, high=f"{settings.max_guidance:g}")
     try:
         payload.request("", model="", out="")
     except ValidationError as error:

@@ -139,9 +139,9 @@ class ImagineService:
         payload = DrawPayload(
             prompt=fill(chosen.template, subject) if chosen else subject,
             negative=negative.strip(),
-            count=settings.max_count if count is None else count,
+            count=settings.usual_count if count is None else count,
             steps=settings.default_draw_steps if steps is None else steps,
-            guidance=settings.default_guidance if guidance is None else guidance,
+            guidance=settings.usual_guidance if guidance is None else guidance,
             seed=secrets.randbelow(SEEDS) if seed is None else seed,
             width=width,
             height=height,

@@ -95,7 +95,7 @@ class Redrawing:
             init=picture.id,
             backend=usual_backend(settings),
             strength=VARY_STRENGTH,
-            count=settings.max_count,
+            count=settings.usual_count,
             seed=secrets.randbelow(SEEDS),
         )
 
@@ -143,9 +143,9 @@ class Redrawing:
         payload = DrawPayload(
             prompt=with_other_subject(shared.prompt, shared.subject, model),
             negative=asked.negative if asked else "",
-            count=settings.max_count,
+            count=settings.usual_count,
             steps=min(asked.steps if asked else settings.default_draw_steps, settings.max_draw_steps),
-            guidance=asked.guidance if asked else settings.default_guidance,
+            guidance=min(asked.guidance if asked else settings.default_guidance, settings.max_guidance),
             seed=picture.seed,
             width=width,
             height=height,

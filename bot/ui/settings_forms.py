@@ -19,10 +19,10 @@ from data.settings import (
     RoleQuota,
 )
 
-FORMS = ("quotas", "training", "drawing", "words", "photos")
+FORMS = ("quotas", "training", "drawing", "words", "photos", "pictures")
 """By the index that a button's id says; each stands in a section of the panel."""
 
-SECTION_OF_FORM = {"words": "safety", "photos": "safety"}
+SECTION_OF_FORM = {"words": "safety", "photos": "safety", "pictures": "drawing"}
 """The section of a form that is not named like it."""
 
 FORM_SECONDS = 900.0
@@ -53,9 +53,10 @@ _NUMBERS = {
     "drawing": (
         Number("max_draw_steps", 1, 200),
         Number("default_draw_steps", 1, 200),
-        Number("max_count", 1, 4),
+        Number("max_guidance", 0, 50, whole=False),
         Number("default_guidance", 0, 50, whole=False),
     ),
+    "pictures": (Number("max_count", 1, 4), Number("default_count", 1, 4, empty=True)),
     "photos": (Number("photo_days", 0, MAX_PHOTO_DAYS),),
 }
 _ROLE = (

@@ -123,13 +123,15 @@ def _drawing(locale: str, settings: GuildSettings, guild: discord.Guild | None) 
         "setting.drawing_now",
         steps=settings.default_draw_steps,
         most=settings.max_draw_steps,
-        count=settings.max_count,
-        guidance=f"{settings.default_guidance:g}",
+        guidance=f"{settings.usual_guidance:g}",
+        most_guidance=f"{settings.max_guidance:g}",
     )
+    counts = t(locale, "setting.pictures_now", n=settings.usual_count, most=settings.max_count)
     sizes = {size: t(locale, f"shape.{size}") for size in OPTIONS["default_size"]}
     backends = {backend: t(locale, f"backend.{backend}") for backend in OPTIONS["backends"]}
     return [
         _form(locale, "drawing", now),
+        _form(locale, "pictures", counts),
         *_menu(locale, "default_size", sizes, (settings.default_size,)),
         *_menu(locale, "backends", backends, settings.backends, most=len(backends)),
     ]

@@ -68,6 +68,8 @@ async def test_menus_set_roles_options_and_words(here: World, app: App, panel: I
     await section(here, panel, "people")
     await here.visitor.select(panel.response, [role], custom_id="role:imagine_roles")
     await section(here, panel, "drawing")
+    form = await here.visitor.click(panel.response, custom_id="setting:5:0")
+    await here.visitor.submit_modal(form, {"max_count": "3", "default_count": "2"})
     await here.visitor.select(panel.response, ["local"], custom_id="choose:backends")
     await here.visitor.select(panel.response, ["portrait"], custom_id="choose:default_size")
     await section(here, panel, "safety")
@@ -79,6 +81,8 @@ async def test_menus_set_roles_options_and_words(here: World, app: App, panel: I
 
     assert await app.settings.get(here.guild.id) == GuildSettings(
         imagine_roles=(role.id,),
+        max_count=3,
+        default_count=2,
         backends=("local",),
         default_size="portrait",
         safety="strict",

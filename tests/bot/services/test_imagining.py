@@ -125,8 +125,13 @@ async def test_what_is_not_said_the_guild_decides_within_its_limits(house: House
     payload = DrawPayload.of(await house.imagining().submit("a cat", **ORIGIN))
     assert (payload.steps, payload.count, payload.guidance) == (7, 2, 3.0)
     assert (payload.size, payload.width, payload.height) == ("landscape", 144, 96)
-    with pytest.raises(Refusal, match="bad_value"):
-        await house.imagining().submit("a cat", **ORIGIN, steps=10)
+    for wrong in ({"steps": 10}, {"count": 3}, {"guidance": 12.5}):
+        await house.settings.update(GUILD, max_guidance=12.0)
+        with pytest.raises(Refusal, match="bad_value"):
+            await house.imagining().submit("a cat", **ORIGIN, **wrong)
+    await house.settings.update(GUILD, default_count=1, max_guidance=2.0)
+    payload = DrawPayload.of(await house.imagining().submit("a cat", **ORIGIN))
+    assert (payload.count, payload.guidance) == (1, 2.0)
     await house.settings.update(GUILD, backends=("local",))
     assert DrawPayload.of(await house.imagining().submit("a cat", **ORIGIN)).backend == "local"
     with pytest.raises(Refusal, match="backend_off"):
