@@ -9,6 +9,11 @@ ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     LIKENESS_HOME=/data HF_HOME=/data/hub
 
 WORKDIR /app
+# Triton compiles what starts its kernels.
+RUN if [ "$VARIANT" != cpu ]; then \
+        apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*; \
+    fi
+
 COPY requirements.lock .
 RUN pip install --index-url "https://download.pytorch.org/whl/${VARIANT}" "$(grep '^torch==' requirements.lock)" \
     && pip install -r requirements.lock

@@ -6,7 +6,8 @@ fills them sees no difference.
 
 from __future__ import annotations
 
-import importlib.util
+import logging
+from functools import cache
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -14,10 +15,32 @@ from diffusers.models.activations import GEGLU
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
+_log = logging.getLogger(__name__)
+
+
+@cache
+def kernels_problem(device: torch.device) -> str | None:
+    """Why Triton's kernels can't run here, or None: a real one tells, compiled and called once."""
+    if device.type != "cuda":
+        return "there is no GPU"
+    try:
+        from inference.kernels import Gate
+
+        both = torch.ones(1, 32, device=device)
+        right = torch.allclose(Gate.apply(both), torch.nn.functional.gelu(both[:, :16]))
+        problem = None if right else "Triton computes something else"
+    except ImportError:  # PyTorch's builds for some systems come without it
+        problem = "Triton is not installed"
+    except Exception as error:  # an old GPU, or no C compiler
+        problem = f"Triton fails with {type(error).__name__}"
+    if problem is not None:
+        _log.warning("slower without our kernels: %s", problem)
+    return problem
+
 
 def fuse(unet: UNet2DConditionModel) -> None:
     """Use the kernels of `inference.kernels`; where they can't run, on the CPU above all, nothing changes."""
-    if unet.device.type != "cuda" or importlib.util.find_spec("triton") is None:
+    if kernels_problem(unet.device) is not None:
         return
     for module in [*unet.modules()]:
         kind = _FUSED.get(type(module))

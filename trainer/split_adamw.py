@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from inference.fusing import kernels_problem
+
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
 _DECAY = 0.01
@@ -144,11 +146,9 @@ def _places(parameters: Sequence[torch.nn.Parameter]) -> tuple[list[int], int]:
 
 
 def _triton_pass(parameters: Sequence[torch.nn.Parameter], offsets: Sequence[int]) -> Any:
-    """The kernel where there is a GPU and Triton, else None."""
-    if parameters[0].device.type != "cuda":
+    """The kernel where it can run, else None."""
+    if kernels_problem(parameters[0].device) is not None:
         return None
-    try:
-        from trainer.split_adamw_kernel import TritonPass
-    except ImportError:  # PyTorch's builds for some systems come without Triton
-        return None
+    from trainer.split_adamw_kernel import TritonPass
+
     return TritonPass(parameters, offsets)

@@ -8,6 +8,7 @@ from diffusers import UNet2DConditionModel
 from torch.nn import functional
 
 from inference.bases import MINI
+from inference.fusing import kernels_problem
 from inference.model import load
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -34,6 +35,10 @@ def test_group_norm(shape: tuple[int, ...], silu: bool) -> None:
         torch.autograd.grad(ours, inputs, slope), torch.autograd.grad(plain, inputs, slope), strict=True
     ):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+
+
+def test_the_kernels_run() -> None:
+    assert kernels_problem(DEVICE) is None
 
 
 def test_gate() -> None:
