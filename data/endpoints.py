@@ -30,7 +30,7 @@ class Endpoint:
     trigger: str
     """What a prompt says to mean the subject of its model; empty where it knows nobody."""
     model_id: int | None
-    """The model of ours that it draws with."""
+    """The model of ours that it draws with, or did until that was deleted: no other gets its id."""
     account: str
     """Who pays: the account of the token."""
     daily_pictures: int | None

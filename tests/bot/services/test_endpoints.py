@@ -246,3 +246,5 @@ async def test_a_model_is_drawn_only_where_it_is(house: House, container: Contai
     assert await refused(lane_for("endpoint", BOB, GUILD, None)) == "no_such_model", "it is not shared"
     other = await house.models.get(await house.make_model(BOB, "bobby"))
     assert await refused(lane_for("endpoint", BOB, GUILD, other)) == "endpoint_other_model"
+    await house.models.delete(model.id)
+    assert await refused(lane_for("endpoint", BOB, GUILD, None)) == "no_such_model", "nor is it once deleted"
