@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import time
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from aiosqlite import Connection
@@ -96,6 +96,14 @@ class Endpoints:
             if name is not None:
                 await self.run_began(endpoint.id, connection)
         return endpoint
+
+    async def put_back(self, former: Endpoint, tx: Connection) -> None:
+        """Record an endpoint as it was before another one took its place and was deleted."""
+        values = asdict(former)
+        await tx.execute(
+            f"INSERT INTO endpoints ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+            tuple(values.values()),
+        )
 
     async def of(self, scope: Scope, scope_id: int) -> Endpoint | None:
         row = await self._db.row(

@@ -92,6 +92,7 @@ class EndpointAccounts:
         except EndpointError as error:
             raise Refusal(error.code) from None
         async with self._db.transaction() as tx:
+            await self.check_free(scope, scope_id)  # one may have been deployed while we asked
             endpoint = await self._endpoints.put(
                 scope,
                 scope_id,

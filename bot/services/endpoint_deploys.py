@@ -105,24 +105,42 @@ class EndpointDeploys:
     async def accept(self, number: int, scope_ids: dict[Scope, int]) -> Endpoint:
         """Deploy what was offered, for whoever it was offered to; an offer is good once.
 
-        Raises Refusal: endpoint_offer_over, not_yours, endpoint_exists and what the Hub refuses.
+        It is recorded before Hugging Face is asked: nothing may run and cost there that nobody here knows of.
+
+        Raises Refusal: endpoint_offer_over, not_yours, endpoint_exists, endpoint_deploy_unsure and what the
+        Hub refuses.
         """
         offer = self._offers.get(number)
         if offer is None or offer.until < time.monotonic():
             raise Refusal("endpoint_offer_over")
         if scope_ids.get(offer.scope) != offer.scope_id:
             raise Refusal("not_yours")
-        await self._accounts.check_free(offer.scope, offer.scope_id)
-        if self._offers.pop(number, None) is None:  # a second click while we looked
-            raise Refusal("endpoint_offer_over")
         token = await self._any_token(offer.scope, offer.scope_id)
         name = f"likeness-{secrets.token_hex(4)}"
-        made = await self._hub.create(token, name, offer.repository, offer.hardware)
+        former = await self._record(offer, name, token)
+        self._offers.pop(number, None)
+        try:
+            made = await self._hub.create(token, name, offer.repository, offer.hardware)
+        except Refusal as refusal:
+            if refusal.code == "endpoint_hub_lost":  # it may be there all the same
+                raise Refusal("endpoint_deploy_unsure") from None
+            await self._take_back(offer, former)
+            raise
+        endpoint = await self._accounts.get(offer.scope, offer.scope_id)
+        if url := self._accounts.checked(made.url):
+            await self._endpoints.set_url(endpoint.id, url)
+        return endpoint
+
+    async def _record(self, offer: Offer, name: str, token: SecretStr) -> Endpoint | None:
+        """Keep what is about to be deployed; what was connected in its place until now, if anything."""
         async with self._db.transaction() as tx:
-            endpoint = await self._endpoints.put(
+            # Looked at inside: of two clicks at once, or a `connect` meanwhile, only one finds it free.
+            await self._accounts.check_free(offer.scope, offer.scope_id)
+            former = await self._endpoints.of(offer.scope, offer.scope_id)
+            await self._endpoints.put(
                 offer.scope,
                 offer.scope_id,
-                url=self._accounts.checked(made.url) or "",
+                url="",
                 repository=offer.repository,
                 trigger=offer.trigger,
                 model_id=offer.model_id,
@@ -133,7 +151,16 @@ class EndpointDeploys:
                 tx=tx,
             )
             await self._vault.put(offer.scope, offer.scope_id, PURPOSE, token, tx)
-        return endpoint
+        return former
+
+    async def _take_back(self, offer: Offer, former: Endpoint | None) -> None:
+        """Nothing was deployed: everything is as it was before."""
+        async with self._db.transaction() as tx:
+            await self._endpoints.delete(offer.scope, offer.scope_id, tx)
+            if former is not None:
+                await self._endpoints.put_back(former, tx)
+            else:
+                await self._vault.delete(offer.scope, offer.scope_id, PURPOSE, tx)
 
     async def pause(self, scope: Scope, scope_id: int) -> Endpoint:
         """Stop a deployed endpoint, and what it costs. Raises Refusal: no_endpoint, endpoint_not_ours."""

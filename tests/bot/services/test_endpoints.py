@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -149,6 +150,59 @@ async def test_a_deployment_shows_its_price_and_needs_a_yes_by_the_same_person(
     await deploys.resume("user", ANN)
     await deploys.delete("user", ANN)
     assert api.made == {} and await house.kept_endpoints.of("user", ANN) is None
+
+
+async def offered(deploys: EndpointDeploys) -> int:
+    number, _ = await deploys.offer("user", ANN, "ann/abraza", "aws-us-east-1-nvidia-t4-x1")
+    return number
+
+
+async def test_whatever_is_accepted_at_once_no_endpoint_is_paid_for_unknown_to_us(
+    house: House,
+    container: Container,
+    api: EndpointsApi,
+    accounts: EndpointAccounts,
+    deploys: EndpointDeploys,
+) -> None:
+    await house.vault.put("user", ANN, "hub", SECRET)
+    numbers = [await offered(deploys) for _ in range(2)]
+    ends = await asyncio.gather(
+        *(deploys.accept(number, {"user": ANN}) for number in numbers),
+        accounts.connect("user", ANN, SECRET, container.url),
+        return_exceptions=True,
+    )
+    assert [str(end) for end in ends if isinstance(end, Refusal)] == 2 * ["endpoint_exists"]
+    kept = await house.kept_endpoints.of("user", ANN)
+    assert kept is not None and [kept.name] == list(api.made)
+
+
+async def test_a_deployment_that_was_refused_leaves_what_was_connected(
+    house: House,
+    container: Container,
+    api: EndpointsApi,
+    accounts: EndpointAccounts,
+    deploys: EndpointDeploys,
+) -> None:
+    former, _ = await accounts.connect("user", ANN, SECRET, container.url)
+    number, api.status = await offered(deploys), 402
+    assert await refused(deploys.accept(number, {"user": ANN})) == "endpoint_payment"
+    assert await house.kept_endpoints.of("user", ANN) == former
+    assert await house.vault.get("user", ANN, "endpoint") == SECRET
+
+
+async def test_a_deployment_without_an_answer_can_be_looked_for_and_deleted(
+    house: House, api: EndpointsApi, accounts: EndpointAccounts, deploys: EndpointDeploys
+) -> None:
+    await house.vault.put("user", ANN, "hub", SECRET)
+    number, api.status = await offered(deploys), 500
+    assert await refused(deploys.accept(number, {"user": ANN})) == "endpoint_deploy_unsure"
+    assert (await accounts.status("user", ANN)).state == "endpoint_hub_lost"
+    api.status = 200
+    assert (await deploys.delete("user", ANN))[0].repository == "ann/abraza"
+    number, api.status = await offered(deploys), 402
+    assert await refused(deploys.accept(number, {"user": ANN})) == "endpoint_payment"
+    assert await house.kept_endpoints.of("user", ANN) is None
+    assert await house.vault.get("user", ANN, "endpoint") is None
 
 
 @pytest.mark.parametrize(
