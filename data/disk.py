@@ -1,10 +1,12 @@
-"""Files that are whole or not there: written beside, flushed, then renamed."""
+"""Files that are whole or not there: written beside, flushed, then renamed; and locks between processes."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +15,8 @@ from typing import BinaryIO
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be written; it takes its name when the block ends well, else nothing of it is left.
 
-    Readers see the old file or all of the new one. Raises OSError when the disk is full.
+    Readers see the old file or all of the new one. Only one may write it at a time: processes that share a
+    folder hold a lock (`locked`). Raises OSError when the disk is full.
     """
     incoming = path.with_name(path.name + ".incoming")
     try:
@@ -25,6 +28,27 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         incoming.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def locked(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock file alone. While somebody else does, `on_wait` is called again and again and may raise.
+
+    It is free as soon as its holder is gone, however that ended.
+    """
+    with file.open("w") as handle:
+        while not _try_lock(handle.fileno()):
+            on_wait()
+            time.sleep(0.1)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
 
+from data.disk import locked
 from inference.denoiser import Denoiser
 from inference.metadata import save_png
 from inference.model import Model
@@ -32,16 +33,31 @@ def class_images(
 ) -> list[Image.Image]:
     """Read `recipe.class_images` pictures of a class prompt from a shared pool, drawing what it lacks.
 
-    Picture i has seed i, whoever draws it first. `on_picture` is told how many are there;
-    `on_step` is called at every denoising step and may raise to stop: what is drawn stays.
+    Picture i has seed i, whoever draws it first; a job that draws the same is waited for. `on_picture` is
+    told how many are there; `on_step` is called at every denoising step, and while waiting, and may raise to
+    stop: what is drawn stays.
     """
     folder = pool / _slug(prompt)
+    folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{seed:04}.png" for seed in range(recipe.class_images)]
-    found = {seed: image for seed, file in enumerate(files) if (image := _read(file))}
+    with locked(folder / ".lock", on_step):
+        found = {seed: image for seed, file in enumerate(files) if (image := _read(file))}
+        on_picture(len(found))
+        if len(found) < len(files):
+            _draw_missing(model, prompt, files, found, recipe, on_picture, on_step)
+    return [found[seed] for seed in range(len(files))]
+
+
+def _draw_missing(
+    model: Model,
+    prompt: str,
+    files: Sequence[Path],
+    found: dict[int, Image.Image],
+    recipe: Recipe,
+    on_picture: Callable[[int], None],
+    on_step: Callable[[], None],
+) -> None:
     missing = [seed for seed in range(len(files)) if seed not in found]
-    on_picture(len(files) - len(missing))
-    if not missing:
-        return [found[seed] for seed in range(len(files))]
     model = model.to_draw()
     predict = Denoiser(model)
     brush = Brush(recipe.class_image_steps, recipe.guidance, model.resolution, model.resolution)
@@ -53,8 +69,7 @@ def class_images(
         for seed, picture in zip(seeds, pictures, strict=True):
             save_png(picture, files[seed], f"{prompt}\nSteps: {brush.steps}, Sampler: DDIM, Seed: {seed}")
             found[seed] = picture
-        on_picture(len(files) - len(missing) + start + len(seeds))
-    return [found[seed] for seed in range(len(files))]
+        on_picture(len(found))
 
 
 def _batch_size(missing: int, recipe: Recipe, device: torch.device) -> int:

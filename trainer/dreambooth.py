@@ -222,6 +222,7 @@ class DreamBooth:
         self._descent.restore(state)
         self._generator.set_state(state["generator"].cpu())
         self.done = state["done"]
+        self._descent.set_rate(rate_at(self.done, self._recipe, self.plan))
         if self._recipe.text_encoder_steps is not None and self.done >= self._recipe.text_encoder_steps:
             self._rest_text_encoder()
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data.disk import replacing, sync_folder
+from data.disk import locked, replacing, sync_folder
 from trainer.errors import Stopped, TrainError
 from trainer.events import Plan, TrainEvent, parse_event
 from trainer.spec import Method, TrainSpec
@@ -102,23 +100,14 @@ class JobFolder:
             return None
         return [parse_event(line) for line in self._result.read_bytes().splitlines()]
 
-    @contextlib.contextmanager
-    def locked(self, stop: Callable[[], bool]) -> Iterator[None]:
+    def locked(self, stop: Callable[[], bool]) -> AbstractContextManager[None]:
         """Hold the job alone. A former process that is still writing its checkpoint is waited for."""
-        with (self.root / ".lock").open("w") as file:
-            while not _try_lock(file.fileno()):
-                if stop():
-                    raise Stopped
-                time.sleep(0.1)
-            yield
 
+        def check_stop() -> None:
+            if stop():
+                raise Stopped
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return locked(self.root / ".lock", check_stop)
 
 
 def write_job(root: Path, spec: TrainSpec, photos: Mapping[str, Sequence[Image.Image]]) -> None:

@@ -62,6 +62,7 @@ def run_job(root: Path, emit: Emit, stop: Callable[[], bool], load_base: LoadBas
     """
     folder = JobFolder(root)
     try:
+        folder.spec()  # where there is no job, there is nothing to hold
         with folder.locked(stop):
             _finish(folder, emit, stop, load_base)
         return True
@@ -89,7 +90,7 @@ def _finish(folder: JobFolder, emit: Emit, stop: Callable[[], bool], load_base: 
         with ThreadPoolExecutor(1, "save") as background:
             outcome = _Run(folder, background, emit, stop, load_base).run()
         folder.finish(outcome)
-        folder.tidy()
+    folder.tidy()  # also what a kill after `finish` has left
     for event in outcome:
         emit(event)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 
+from data.disk import locked
 from inference.bases import MINI
 from inference.model import load
 from trainer.class_images import class_images
+from trainer.errors import Stopped
 from trainer.spec import Recipe
 
 
@@ -34,3 +39,39 @@ def test_a_pool_is_topped_up_by_what_it_lacks(tmp_path: Path) -> None:
     assert told == [2, 3]
     # A picture drawn alone may differ in the last bit from one drawn in a batch.
     assert max(np.abs(one.astype(int) - other).max() for one, other in zip(more, again, strict=True)) <= 2
+
+
+def test_two_jobs_at_once_draw_each_picture_once(tmp_path: Path) -> None:
+    model = load(str(MINI), torch.device("cpu"), torch.float32)
+    recipe = Recipe(class_images=2, class_image_steps=1)
+    told: list[int] = []
+    images: list[Image.Image] = []
+    waiting = Event()
+
+    def join_in() -> None:
+        images.extend(class_images(model, "photo of a person", tmp_path, recipe, told.append, waiting.set))
+
+    other = Thread(target=join_in)
+
+    def on_step() -> None:
+        other.start()
+        assert waiting.wait(60)
+
+    ours = class_images(model, "photo of a person", tmp_path, recipe, lambda _: None, on_step)
+    other.join(60)
+    assert told == [2]
+    assert all(np.array_equal(one, other) for one, other in zip(ours, images, strict=True))
+
+
+def test_who_waits_for_another_job_can_be_stopped(tmp_path: Path) -> None:
+    model = load(str(MINI), torch.device("cpu"), torch.float32)
+    recipe = Recipe(class_images=1, class_image_steps=1)
+
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):  # at the first step: the folder is there, the lock is free again
+        class_images(model, "photo of a cat", tmp_path, recipe, lambda _: None, stop)
+    (folder,) = tmp_path.iterdir()
+    with locked(folder / ".lock", stop), pytest.raises(Stopped):
+        class_images(model, "photo of a cat", tmp_path, recipe, lambda _: pytest.fail("looked in"), stop)

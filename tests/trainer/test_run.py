@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from tests.training import QUICK, make_job
-from trainer.events import Done, Preview, Progress, Strip
+from trainer.events import Done, Failed, Preview, Progress, Strip
+from trainer.job import JobFolder
 from trainer.run import run_job
 
 
@@ -29,3 +30,21 @@ def test_training_ends_when_the_likeness_rises_no_more(
     assert [(event.step, event.likeness is None) for event in previews] == [(0, True), (2, False), (3, False)]
     assert sum(isinstance(event, Strip) for event in events) == 2
     assert not any(isinstance(event, Progress) and event.step > 3 for event in events)
+
+
+def test_what_a_kill_after_the_end_left_is_removed_the_next_time(tmp_path: Path) -> None:
+    folder = JobFolder(make_job(tmp_path / "job", QUICK))
+    done = Done(model="m", samples=(), steps=1, seconds=1, step_seconds=1, peak_memory_gib=1)
+    folder.finish([done])
+    folder.checkpoint.write_bytes(b"many gigabytes")
+    events: list[BaseModel] = []
+    assert run_job(folder.root, events.append, lambda: False)
+    assert events == [done]
+    assert not folder.checkpoint.exists()
+
+
+def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    events: list[BaseModel] = []
+    assert not run_job(tmp_path / "nowhere", events.append, lambda: False)
+    (failed,) = events
+    assert isinstance(failed, Failed) and failed.code == "bad_job"
