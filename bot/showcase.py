@@ -1,4 +1,4 @@
-"""Puts shared prompts into the gallery channel of a server, and takes them away again."""
+"""Puts shared prompts into the gallery channel of a server, and posts its digest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.services.refusal import Refusal
 from bot.ui.gallery_card import Media, digest_card, shared_card, vote_row
 from bot.ui.pictures import files_of, thumbnails_of
 from bot.ui.train_card import samples_card
-from data.gallery import Place, Shared
+from data.gallery import Shared
 from data.jobs import JobKind
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) ->
     Raises Refusal: no_such_card, and discord.HTTPException.
     """
     if shared.channel_id is not None and shared.message_id is not None:
-        place = Place(shared.guild_id, shared.channel_id, shared.message_id)
+        place = app.bot.get_partial_messageable(shared.channel_id, guild_id=shared.guild_id)
         try:
-            return (await _message(app, place).fetch()).jump_url
+            return (await place.fetch_message(shared.message_id)).jump_url
         except (discord.NotFound, discord.Forbidden):
             pass  # somebody deleted it: once more, then
     picture = await app.pictures.get(shared.picture_id)
@@ -71,15 +71,6 @@ async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) ->
     message = await channel.send(view=await render(app, shared, files), files=files)
     await app.gallery.posted(shared.id, channel.id, message.id)
     return message.jump_url
-
-
-async def take_down(app: App, places: Iterable[Place]) -> None:
-    """Delete messages, as far as Discord lets us."""
-    for place in places:
-        try:
-            await _message(app, place).delete()
-        except discord.HTTPException as error:
-            log.info("message %s is gone or can't be deleted: %s", place.message_id, error)
 
 
 async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> None:
@@ -109,8 +100,3 @@ async def thumbnails(entries: Iterable[Entry]) -> dict[int, discord.File]:
     """Small pictures of entries by their ids, of those that can still be read."""
     paths = {str(entry.shared.id): entry.picture.path for entry in entries if entry.picture is not None}
     return {int(name): file for name, file in (await asyncio.to_thread(thumbnails_of, paths)).items()}
-
-
-def _message(app: App, place: Place) -> discord.PartialMessage:
-    channel = app.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
-    return channel.get_partial_message(place.message_id)

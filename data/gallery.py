@@ -43,15 +43,6 @@ class Shared:
     """What ranks it: the share of *works*, cautious where votes are few (see the migration)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message is."""
-
-    guild_id: int
-    channel_id: int
-    message_id: int
-
-
 _COLUMNS = ", ".join(field.name for field in fields(Shared))
 
 _SORTED = {
@@ -159,18 +150,6 @@ class Gallery:
             (*bound, limit, offset),
         )
         return [_shared(row) for row in rows]
-
-    async def remove_job(self, job_id: int) -> list[Place]:
-        """Forget what was shared of a job; the messages are the caller's to delete."""
-        async with self._db.transaction() as tx:
-            rows = await tx.execute_fetchall(
-                "DELETE FROM shared WHERE job_id = ? RETURNING guild_id, channel_id, message_id", (job_id,)
-            )
-        return [
-            Place(row["guild_id"], row["channel_id"], row["message_id"])
-            for row in rows
-            if row["message_id"] is not None
-        ]
 
     async def search(self, guild_id: int, words: str) -> int:
         """The number under which these words are kept."""

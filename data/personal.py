@@ -6,7 +6,8 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -119,6 +120,14 @@ class Personal:
                     shown += [(row["channel_id"], row["message_id"]) for row in rows]
                 await tx.execute(f"DELETE FROM {name} WHERE {condition}", pictures)
         return shown
+
+    async def take_down(self, messages: Iterable[tuple[int, int]], tx: Connection) -> None:
+        """Have messages, by channel and id, removed from Discord: the janitor tries until they are gone."""
+        now = time.time()
+        await tx.executemany(
+            "INSERT OR IGNORE INTO removals (channel_id, message_id, asked_at) VALUES (?, ?, ?)",
+            [(channel, message, now) for channel, message in messages],
+        )
 
     async def _erase_orphans(self, tx: Connection) -> int:
         """Delete rows whose parents are gone and that no rule of their table took along; how many."""

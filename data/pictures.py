@@ -79,10 +79,10 @@ class Pictures:
         )
         return [self._picture(row) for row in rows]
 
-    async def delete_job(self, job_id: int) -> int:
+    async def delete_job(self, job_id: int, tx: Connection | None = None) -> int:
         """Mark all pictures of a job as deleted and return how many; the files are the caller's to remove."""
-        async with self._db.transaction() as tx:
-            cursor = await tx.execute(
+        async with self._db.transaction(tx) as connection:
+            cursor = await connection.execute(
                 "UPDATE pictures SET deleted_at = ? WHERE job_id = ? AND deleted_at IS NULL",
                 (time.time(), job_id),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import discord
@@ -10,7 +9,7 @@ import discord
 from bot.asking import ask_of, deliver
 from bot.locales import t
 from bot.services.refusal import Refusal
-from bot.showcase import gallery_channel, post_shared, take_down
+from bot.showcase import gallery_channel, post_shared
 from bot.ui.buttons import on_press
 from bot.ui.draw_card import choose_card, details_card
 from bot.ui.draw_form import EditForm
@@ -122,10 +121,7 @@ async def delete(interaction: discord.Interaction[LikenessBot], job_id: int, _in
     moderator = interaction.guild_id is not None and interaction.permissions.manage_messages
     await interaction.response.defer(ephemeral=True, thinking=True)
     await app.imagining.delete(job_id, interaction.user.id, moderator=moderator)
-    await take_down(app, await app.gallery.remove_job(job_id))
-    if interaction.message is not None:
-        with suppress(discord.NotFound):
-            await interaction.message.delete()
+    app.janitor.wake()
     await answer(interaction, t(await language_of(interaction), "draw.deleted"), Accent.done)
 
 

@@ -1,4 +1,4 @@
-"""Shared prompts: who shows what in the gallery, what others think of it, and what goes again."""
+"""Shared prompts: who shows what in the gallery, and what others think of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
 from bot.services.refusal import Refusal
 from bot.services.safety import check_prompt
-from data.gallery import Gallery, Order, Place, Shared
+from data.gallery import Gallery, Order, Shared
 from data.jobs import Job, JobKind, Jobs, JobState
 from data.pictures import Picture, Pictures
 from data.settings import Settings
@@ -39,7 +39,7 @@ class Page:
 
 
 class GalleryService:
-    """Free of Discord: it says which messages there are and which have to go, the face posts and deletes."""
+    """Free of Discord: it says which messages there are, the face posts them."""
 
     def __init__(
         self, gallery: Gallery, jobs: Jobs, pictures: Pictures, settings: Settings, access: Access
@@ -138,10 +138,6 @@ class GalleryService:
         if words is None:
             raise Refusal("no_such_card")
         return words
-
-    async def remove_job(self, job_id: int) -> list[Place]:
-        """Forget what was shared of a job and return the messages to delete."""
-        return await self._gallery.remove_job(job_id)
 
     async def _add(self, job: Job, picture: Picture, subject: str) -> Shared:
         return await self._gallery.share(

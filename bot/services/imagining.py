@@ -22,6 +22,7 @@ from data.database import Database
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Lane, Origin
 from data.models import Model, Models
+from data.personal import Personal
 from data.pictures import Pictures
 from data.settings import Backend, Settings, Size
 from inference.bases import BASES
@@ -67,6 +68,7 @@ class ImagineService:
         wake: Callable[[], None],
     ) -> None:
         self._db = db
+        self._personal = Personal(db)
         self._files = files
         self._jobs = jobs
         self._models = models
@@ -201,16 +203,22 @@ class ImagineService:
     async def delete(self, job_id: int, user_id: int, *, moderator: bool = False) -> int:
         """Remove the pictures of a person's own job, or as a moderator of anybody's; returns how many.
 
-        Raises Refusal: no_such_job, not_yours.
+        The messages that show them wait in `removals`. Raises Refusal: no_such_job, not_yours.
         """
         job = await self._jobs.get(job_id)
         if job is None:
             raise Refusal("no_such_job")
         if job.user_id != user_id and not moderator:
             raise Refusal("not_yours")
-        removed = await self._pictures.delete_job(job_id)
+        pictures = [picture.id for picture in await self._pictures.of_job(job_id)]
+        async with self._db.transaction() as tx:
+            await self._pictures.delete_job(job_id, tx)
+            shown = await self._personal.forget_pictures(pictures, tx)
+            if job.message_id is not None:
+                shown.append((job.channel_id, job.message_id))
+            await self._personal.take_down(shown, tx)
         await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
-        return removed
+        return len(pictures)
 
     async def _usable(self, model_id: int, origin: Origin) -> Model:
         model = await self._models.get(model_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -155,10 +154,7 @@ class Privacy:
             messages = await self._personal.messages(subject, subject_id, tx)
             await self._personal.erase(subject, subject_id, tx)
             if subject == "user":  # a guild's messages are out of reach once the bot has left
-                await tx.executemany(
-                    "INSERT OR IGNORE INTO removals (channel_id, message_id, asked_at) VALUES (?, ?, ?)",
-                    [(channel, message, time.time()) for channel, message in messages],
-                )
+                await self._personal.take_down(messages, tx)
         await asyncio.to_thread(self._remove_files, jobs, models, drafts)
         self._erased()
 

@@ -76,16 +76,12 @@ class ReportService:
         left = [one for one in await self._pictures.of_job(report.job_id) if one not in about]
         async with self._db.transaction() as tx:
             closed = await self._reports.close(report, "removed", tx)
-            now = time.time()
             for picture in about:
-                await tx.execute("UPDATE pictures SET deleted_at = ? WHERE id = ?", (now, picture.id))
+                await tx.execute("UPDATE pictures SET deleted_at = ? WHERE id = ?", (time.time(), picture.id))
             shown = await self._personal.forget_pictures([picture.id for picture in about], tx)
             if job is not None and job.message_id is not None and not left:
                 shown.append((job.channel_id, job.message_id))
-            await tx.executemany(
-                "INSERT OR IGNORE INTO removals (channel_id, message_id, asked_at) VALUES (?, ?, ?)",
-                [(channel, message, now) for channel, message in shown],
-            )
+            await self._personal.take_down(shown, tx)
         for picture in about:
             await asyncio.to_thread(picture.path.unlink, missing_ok=True)
         redraw = job if left and job is not None and job.state is JobState.done else None
