@@ -68,8 +68,8 @@ class Engine:
         except Cancelled:
             pass
         except torch.OutOfMemoryError:
-            short_of_memory = len(drawings) > 1
-            if not short_of_memory:
+            short_of_memory = True
+            if len(drawings) == 1:
                 message = "The GPU has too little memory for this: ask for fewer or smaller pictures."
                 _fail(drawings, emit, "out_of_memory", message)
         except ModelError as error:
@@ -86,7 +86,7 @@ class Engine:
             for drawing in drawings:
                 drawing.close()
         if short_of_memory:  # only now, without the error's frames, it can be given back
-            _log.warning("too little memory for %d requests together", len(drawings))
+            _log.warning("too little memory for %d requests", len(drawings))
             self.rest()
         for drawing in drawings:
             if not drawing.ended:

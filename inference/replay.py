@@ -64,6 +64,8 @@ class Replay:
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
+        # Other threads may use the GPU meanwhile (a model is saved while samples are drawn): by default, some
+        # of their calls would spoil the capture.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._step()
         self._graph = graph

@@ -16,15 +16,7 @@ from data.pipes import EventWriter
 from inference.drawing import kind
 from inference.engine import Engine
 from inference.model import SMALL_GIB, memory_gib
-from inference.requests import (
-    CancelRequest,
-    DrawDone,
-    DrawEvent,
-    DrawFailed,
-    DrawRequest,
-    Ready,
-    parse_command,
-)
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest, Ready, parse_command
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +42,9 @@ class Server:
         self._idle = _IDLE_SECONDS if gpu and memory_gib(self._engine.device) <= SMALL_GIB else None
         self._waiting: queue.Queue[DrawRequest | None] = queue.Queue()
         self._ahead: deque[DrawRequest] = deque()
+        self._open: set[str] = set()
         self._cancelled: set[str] = set()
+        """Open ones only: a cancel that comes too late is forgotten."""
         self._closing = threading.Event()
 
     def serve(self) -> None:
@@ -108,7 +102,9 @@ class Server:
                 if request.id not in ended:
                     self._emit(DrawFailed(id=request.id, code="internal", message=message))
         finally:
-            self._cancelled.difference_update(request.id for request in requests)
+            ids = {request.id for request in requests}
+            self._open -= ids
+            self._cancelled -= ids
 
     def _read(self) -> None:
         for line in sys.stdin.buffer:
@@ -117,10 +113,11 @@ class Server:
             except ValidationError:
                 _log.error("not a command: %r", line[:200])
                 continue
-            if isinstance(command, CancelRequest):
-                self._cancelled.add(command.id)
-            else:
+            if isinstance(command, DrawRequest):
+                self._open.add(command.id)
                 self._waiting.put(command)
+            elif command.id in self._open:
+                self._cancelled.add(command.id)
         self._closing.set()
         self._waiting.put(None)
 

@@ -88,7 +88,7 @@ def choose_plan(recipe: Recipe, size: ModelSize, hardware: Hardware) -> Plan:
     notes = chosen.notes
     if chosen.needed_gib > room:
         notes += ("The GPU may have too little memory: no smaller plan is left.",)
-    if chosen.method != recipe.method:
+    if recipe.memory == "auto" and chosen.method != recipe.method:
         notes += ("The GPU's memory is too small to train every weight: LoRA takes its place.",)
     return chosen.model_copy(update={"notes": notes})
 

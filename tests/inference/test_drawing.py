@@ -106,6 +106,23 @@ def test_too_little_memory_for_all_draws_one_after_the_other(
     assert [event.id for event in events if isinstance(event, DrawDone)] == ["a", "b"]
 
 
+def test_too_little_memory_for_one_is_said_and_the_next_finds_all_of_it(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inference import engine as room
+
+    def narrow(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "together", narrow)
+        (failed,) = draw(engine, request(tmp_path, steps=1))
+    assert isinstance(failed, DrawFailed) and failed.code == "out_of_memory"
+    assert engine._models.size == 0
+    assert isinstance(draw(engine, request(tmp_path, steps=1))[-1], DrawDone)
+    assert engine._models.size > 0
+
+
 def test_a_request_that_can_not_be_drawn_harms_no_other_of_its_batch(engine: Engine, tmp_path: Path) -> None:
     draw(engine, request(tmp_path / "start", steps=1))
     good = request(tmp_path / "good", id="good", init=str(tmp_path / "start/0.png"), steps=2)

@@ -91,8 +91,9 @@ def test_a_cancel_reaches_the_request_being_drawn(server: Server, tmp_path: Path
     end = server.until_end("1")[-1]
     assert isinstance(end, DrawFailed)
     assert end.code == "cancelled"
-    server.send(request(2, tmp_path))
-    assert isinstance(server.until_end("2")[-1], DrawDone)
+    server.send(CancelRequest(id="1"))  # too late: it must not reach a request to come
+    server.send(request(1, tmp_path))
+    assert isinstance(server.until_end("1")[-1], DrawDone)
 
 
 @pytest.mark.parametrize("server", [("--batch", "2")], indirect=True)

@@ -34,6 +34,7 @@ def test_the_first_plan_that_fits_is_taken(
 def test_a_change_of_method_and_a_lack_of_memory_are_said() -> None:
     smaller = choose_plan(Recipe(), SD15, Hardware(8))
     assert any("LoRA" in note for note in smaller.notes)
+    assert not choose_plan(Recipe(memory="lora"), SD15, Hardware(80)).notes
     hopeless = choose_plan(Recipe(), SD15, Hardware(1))
     assert hopeless.name == "lora-lean"
     assert any("too little memory" in note for note in hopeless.notes)
