@@ -109,12 +109,12 @@ async def _sync(config: Config) -> int:
     if config.discord_token is None:
         print("Set DISCORD_TOKEN first.", file=sys.stderr)
         return 1
-    from bot.client import LikenessBot
+    from bot.client import CommandsOnly
 
-    async with LikenessBot(App(config)) as bot:
-        # Logging in runs the client's set-up, and that synchronises the commands.
+    async with CommandsOnly(App(config)) as bot:
+        # Logging in runs the client's set-up, and that tells Discord the commands.
         await bot.login(config.discord_token.get_secret_value())
-        print(f"{len(bot.tree.get_commands())} commands are known to Discord now.")
+        print(f"{len(bot.tree.get_commands(type=None))} commands are known to Discord now.")
     return 0
 
 

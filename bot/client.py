@@ -68,7 +68,7 @@ class LikenessBot(commands.AutoShardedBot):
         self.add_dynamic_items(CardButton, CardChannelSelect, CardRoleSelect, CardSelect)
         for extension in EXTENSIONS:
             await self.load_extension(extension)
-        await self._sync_commands()
+        await self.tell_commands()
 
     async def on_ready(self) -> None:
         log.info("connected as %s in %d servers", self.user, len(self.guilds))
@@ -85,7 +85,7 @@ class LikenessBot(commands.AutoShardedBot):
         log.info("removed from server %d", guild.id)
         await self.app.janitor.left(guild.id)
 
-    async def _sync_commands(self) -> None:
+    async def tell_commands(self) -> None:
         """Tell Discord the commands, but only when they changed: it allows few such calls a day."""
         translator = self.tree.translator
         assert translator is not None
@@ -108,3 +108,10 @@ class LikenessBot(commands.AutoShardedBot):
         self, interaction: discord.Interaction[LikenessBot], error: app_commands.AppCommandError
     ) -> None:
         await report(interaction, error)
+
+
+class CommandsOnly(LikenessBot):
+    """Tells Discord the commands, whatever it was told before, for an `App` that was not started."""
+
+    async def tell_commands(self) -> None:
+        await self.tree.sync()
