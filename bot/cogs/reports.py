@@ -102,12 +102,13 @@ async def take_down(interaction: discord.Interaction[LikenessBot], report_id: in
     await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed, job, left = await app.reporting.remove(report_id)
-    app.janitor.wake()
     if job is not None:
         try:
             await app.cards.pictures_ready(job, left)
-        except discord.HTTPException as error:
+        except (discord.HTTPException, OSError) as error:
             log.warning("the card of job %d could not be shown anew: %s", job.id, error)
+            await app.reporting.take_card_down(job)
+    app.janitor.wake()
     await _conclude(interaction, closed, "removed")
 
 
@@ -158,22 +159,25 @@ async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
     target: discord.abc.Messageable | None = None
     if isinstance(chosen, discord.TextChannel) and may_post(chosen):
         target = chosen
+    files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
+    view = await _card(client, locale, alike, pictures, files)
     try:
         if first.message_id is not None and first.channel_id is not None:
-            files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
             message = client.get_partial_messageable(first.channel_id).get_partial_message(first.message_id)
-            await message.edit(view=await _card(client, locale, alike, pictures, files), attachments=files)
-            return True
+            with suppress(discord.NotFound):  # somebody deleted it: once more, then
+                await message.edit(view=view, attachments=files)
+                return True
+            for file in files:
+                file.reset()
         if target is None and guild is not None and guild.owner_id is not None:
             target = await client.create_dm(discord.Object(guild.owner_id))
         if target is None:
             return False
-        files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
-        sent = await target.send(view=await _card(client, locale, alike, pictures, files), files=files)
+        sent = await target.send(view=view, files=files)
     except discord.HTTPException as error:
         log.warning("report %d could not be shown (final: %s): %s", report.id, is_final(error), error)
         return False
-    await app.reports.set_message(report.id, sent.channel.id, sent.id)
+    await app.reports.set_message(first.id, sent.channel.id, sent.id)
     return True
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from aiosqlite import Connection
+
 from bot.services.refusal import Refusal
 from data.database import Database
 from data.jobs import Job, Jobs, JobState
@@ -62,7 +64,8 @@ class ReportService:
 
     async def dismiss(self, report_id: int) -> list[Report]:
         """Leave the picture; whoever reported it is returned. Raises Refusal as `open` does."""
-        return await self._reports.close(await self.open(report_id), "dismissed")
+        async with self._db.transaction() as tx:
+            return await self._close(await self.open(report_id), "dismissed", tx)
 
     async def remove(self, report_id: int) -> tuple[list[Report], Job | None, list[Picture]]:
         """Take the picture from the disk and the gallery; messages that show it wait in `removals`.
@@ -75,7 +78,7 @@ class ReportService:
         job = await self._jobs.get(report.job_id)
         left = [one for one in await self._pictures.of_job(report.job_id) if one not in about]
         async with self._db.transaction() as tx:
-            closed = await self._reports.close(report, "removed", tx)
+            closed = await self._close(report, "removed", tx)
             for picture in about:
                 await tx.execute("UPDATE pictures SET deleted_at = ? WHERE id = ?", (time.time(), picture.id))
             shown = await self._personal.forget_pictures([picture.id for picture in about], tx)
@@ -86,3 +89,15 @@ class ReportService:
             await asyncio.to_thread(picture.path.unlink, missing_ok=True)
         redraw = job if left and job is not None and job.state is JobState.done else None
         return closed, redraw, left
+
+    async def take_card_down(self, job: Job) -> None:
+        """Have a job's card removed, which shows what is gone and could not be shown anew."""
+        if job.message_id is not None:
+            async with self._db.transaction() as tx:
+                await self._personal.take_down([(job.channel_id, job.message_id)], tx)
+
+    async def _close(self, report: Report, state: str, tx: Connection) -> list[Report]:
+        closed = await self._reports.close(report, state, tx)
+        if not closed:  # somebody else was quicker
+            raise Refusal("decided_already")
+        return closed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import discord
 import pytest
 from simcord.actors import MemberActor
@@ -80,6 +82,44 @@ async def test_the_last_picture_takes_its_card_along(
     await report(here, app, friend, job, 9999)
     await here.visitor.click(modlog.history()[-1], label="Remove")
     assert await eventually(lambda: not cards(here, "seed 7"))
+
+
+async def test_a_card_that_cant_show_what_is_left_goes_altogether(
+    here: World, app: App, job: Job, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    await report(here, app, friend, job, 1)
+    place = f"/channels/{here.studio.id}/messages/{job.message_id}"
+    here.env.inject_error("PATCH", place, status=503)
+    said = await here.visitor.click(modlog.history()[-1], label="Remove")
+    assert "removed the pictures" in text_of(said.response or modlog.history()[-1])
+    assert await eventually(lambda: not cards(here, "seed 7")), "it would still show the picture"
+
+
+async def test_of_two_moderators_at_once_one_decides(
+    app: App, job: Job, here: World, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    await report(here, app, friend, job, 0)
+    ends = await asyncio.gather(
+        *(decide(1) for decide in (app.reporting.dismiss, app.reporting.remove, app.reporting.dismiss)),
+        return_exceptions=True,
+    )
+    assert [str(end) for end in ends if isinstance(end, Exception)] == 2 * ["decided_already"]
+    assert len(await app.pictures.of_job(job.id)) == 2, "the first one left it"
+
+
+async def test_a_report_is_shown_again_where_its_card_was_deleted(
+    here: World, app: App, job: Job, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    await report(here, app, friend, job, 0)
+    await modlog.history()[-1].delete()
+    other = here.guild.add_member(here.env.create_user("other"))
+    told = await report(here, app, other, job, 0, "mine neither")
+    assert "The moderators can see it now" in text_of(told.response)
+    (shown,) = modlog.history()
+    assert "Reported by 2" in text_of(shown) and len(shown.attachments) == 1
+    third = here.guild.add_member(here.env.create_user("third"))
+    await report(here, app, third, job, 0)
+    assert ["Reported by 3" in text_of(one) for one in modlog.history()] == [True]
 
 
 async def test_several_reports_of_a_picture_are_one_card(
