@@ -7,6 +7,7 @@ Small kernels leave a GPU waiting for Python; a graph launches the whole step at
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -54,7 +55,7 @@ class Replay:
         self._calls = 0
 
     def _on_side_stream(self) -> None:
-        stream = torch.cuda.Stream()
+        stream = _side_stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             self._step()
@@ -69,3 +70,9 @@ class Replay:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._step()
         self._graph = graph
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """One for all: memory that was used on one stream is not used again on another."""
+    return torch.cuda.Stream()

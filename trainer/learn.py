@@ -69,6 +69,8 @@ class Loop:
         interval = checkpoint_seconds
         self._pace = Pace(saved, self._dreambooth.done)
         enough = self._watcher.peaked if self._watched else self._watch()
+        if not self._watched:  # the checkpoint knows that it is still to be drawn
+            raise Stopped(self._dreambooth.done)
         while self._dreambooth.done < self._steps and not enough:
             self._dreambooth.step()
             if self._dreambooth.done % _REPORT_STEPS == 0 or self._dreambooth.done == self._steps:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.training import QUICK, make_job
-from trainer.events import Done, Failed, Preview, Progress, Strip
+from trainer.events import Cancelled, Done, Failed, Preview, Progress, Started, Strip
 from trainer.job import JobFolder
 from trainer.run import run_job
 
@@ -48,3 +48,18 @@ def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     assert not run_job(tmp_path / "nowhere", events.append, lambda: False)
     (failed,) = events
     assert isinstance(failed, Failed) and failed.code == "bad_job"
+
+
+def test_a_last_preview_that_is_stopped_again_and_again_still_comes(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(update={"steps": 2, "preview_every": 0, "samples": 1, "learning_rate": 1e-3})
+    job = make_job(tmp_path / "job", recipe)
+
+    def run_until(kind: type[BaseModel] | None) -> BaseModel:
+        events: list[BaseModel] = []
+        run_job(job, events.append, lambda: any(type(event) is kind for event in events))
+        return events[-1]
+
+    # The last step's report comes before its preview, the start of a resumed run before the one it lacks.
+    assert run_until(Progress) == Cancelled(step=2)
+    assert run_until(Started) == Cancelled(step=2)
+    assert isinstance(run_until(None), Done)
