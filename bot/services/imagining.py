@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack
 
-from aiosqlite import Connection
-
 from bot.services.access import Access
 from bot.services.draw_limits import check_payload, sides_of, usual_backend
 from bot.services.draw_payload import DrawPayload
@@ -20,7 +18,7 @@ from bot.services.styles import StyleBook
 from bot.services.wording import fill, names, with_subject
 from data.database import Database
 from data.files import FileStore
-from data.jobs import Job, JobKind, Jobs, Lane, Origin
+from data.jobs import Job, JobKind, Jobs, Origin
 from data.models import Model, Models
 from data.personal import Personal
 from data.pictures import Pictures
@@ -180,7 +178,19 @@ class ImagineService:
                     amount=payload.count,
                     tx=tx,
                 )
-                lane = await self._lane(payload, origin, tx)
+                model = None
+                if payload.model_id is not None:  # it may have gone, or become private, while we looked
+                    model = await self._usable(payload.model_id, origin)
+                lane = await self._endpoints.lane_for(
+                    payload.backend,
+                    origin["user_id"],
+                    origin["guild_id"],
+                    model,
+                    base=payload.base_asked,
+                    init=payload.init is not None,
+                    count=payload.count,
+                    tx=tx,
+                )
                 job = await self._jobs.create(
                     JobKind.draw,
                     payload=payload.model_dump_json(),
@@ -225,16 +235,3 @@ class ImagineService:
         if model is None or not model.usable_by(origin["user_id"], origin["guild_id"]):
             raise Refusal("no_such_model")
         return model
-
-    async def _lane(self, payload: DrawPayload, origin: Origin, tx: Connection) -> Lane:
-        model = await self._models.get(payload.model_id) if payload.model_id is not None else None
-        return await self._endpoints.lane_for(
-            payload.backend,
-            origin["user_id"],
-            origin["guild_id"],
-            model,
-            base=payload.base_asked,
-            init=payload.init is not None,
-            count=payload.count,
-            tx=tx,
-        )

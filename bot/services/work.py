@@ -189,9 +189,9 @@ class Work:
 
     async def _draw(self, job: Job) -> None:
         payload = DrawPayload.of(job)
-        source = await self._source(payload)
+        source = await self._source(job, payload)
         if source is None:
-            await self._jobs.fail(job.id, "no_such_model", "The model of this drawing was deleted.")
+            await self._jobs.fail(job.id, "no_such_model", "The model of this drawing is not there any more.")
             return
         init = await self._pictures.get(payload.init) if payload.init is not None else None
         if payload.init is not None and (init is None or init.deleted_at is not None):
@@ -269,12 +269,12 @@ class Work:
                         return None
         return DrawFailed(id=str(job.id), code="server_lost", message="The drawing broke off.")
 
-    async def _source(self, payload: DrawPayload) -> str | None:
-        """What the engine loads, or None when it is gone."""
+    async def _source(self, job: Job, payload: DrawPayload) -> str | None:
+        """What the engine loads, or None when it was deleted or made private while the job waited."""
         if payload.model_id is None:
             return payload.base
         model = await self._models.get(payload.model_id)
-        return str(model.path) if model else None
+        return str(model.path) if model and model.usable_by(job.user_id, job.guild_id) else None
 
 
 def _phase(event: TrainEvent) -> str:

@@ -7,7 +7,8 @@ from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
 from bot.services.refusal import Refusal
 from data.jobs import JobKind, JobState
-from tests.bot.services.house import ANN, BOB, GUILD, House
+from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder
+from tests.fakes import ScriptedGpu
 
 ORIGIN: dict[str, Any] = {"user_id": ANN, "guild_id": GUILD, "channel_id": 8, "locale": "en"}
 
@@ -204,3 +205,27 @@ async def test_the_guilds_level_says_whether_the_safety_checker_looks(house: Hou
     await house.settings.update(GUILD, safety="off")
     request = DrawPayload.of(await house.imagine()).request("1", "/a/model", "/out")
     assert (request.check_safety, request.base, request.previews) == (False, "mini", True)
+
+
+async def test_a_model_that_goes_while_it_is_asked_for_is_said(house: House) -> None:
+    asked = DrawPayload.of(await house.imagining().submit("me", **ORIGIN, model_id=await house.make_model()))
+    assert asked.model_id is not None
+    await house.owned().delete(asked.model_id, ANN)
+    with pytest.raises(Refusal, match="no_such_model"):
+        await house.imagining().queue(asked, Asker(), {**ORIGIN})  # type: ignore[typeddict-item]
+
+
+async def test_a_model_that_is_private_again_draws_nobody_elses_waiting_jobs(
+    house: House, recorder: Recorder
+) -> None:
+    model_id = await house.make_model(ANN)
+    await house.models.share(model_id, True)
+    theirs = await house.imagining().submit("me", **ORIGIN | {"user_id": BOB}, model_id=model_id)
+    mine = await house.imagining().submit("me", **ORIGIN, model_id=model_id)
+    await house.owned().share(model_id, ANN, False)
+    dispatcher = house.dispatcher(gpu := ScriptedGpu(), recorder)
+    await dispatcher.start()
+    assert (await house.announced(theirs.id)).error_code == "no_such_model"
+    assert (await house.announced(mine.id)).state is JobState.done
+    await dispatcher.stop()
+    assert [request.id for request in gpu.drawn] == [f"{mine.id}-0"]
