@@ -29,17 +29,25 @@ def read_keys(configured: str | None, file: Path) -> list[Fernet]:
     """
     if configured:
         return [_key(text.strip()) for text in configured.split(",")]
-    try:
-        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        if file.stat().st_mode & 0o077:
-            raise BadKey(f"Other people can read {file}: run chmod 600 on it.") from None
-    else:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(Fernet.generate_key() + b"\n")
-            stream.flush()
-            os.fsync(descriptor)
-    return [_key(line) for line in file.read_text().split()]
+    if not file.exists():
+        _write_key(file)
+    if file.stat().st_mode & 0o077:
+        raise BadKey(f"Other people can read {file}: run chmod 600 on it.")
+    keys = [_key(line) for line in file.read_text().split()]
+    if not keys:
+        raise BadKey(f"{file} is empty: restore it, or remove it and have everybody give their tokens again.")
+    return keys
+
+
+def _write_key(file: Path) -> None:
+    """Beside and then renamed: an empty file would be no key, and keep the next start from making one."""
+    incoming = file.with_name(file.name + ".incoming")
+    descriptor = os.open(incoming, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(Fernet.generate_key() + b"\n")
+        stream.flush()
+        os.fsync(descriptor)
+    incoming.rename(file)
 
 
 def _key(text: str) -> Fernet:

@@ -58,9 +58,10 @@ def _first(words: Iterable[str], said: str) -> str | None:
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     """Any of the words, whole; Chinese has no spaces between words, so there a part is enough."""
     alternatives = []
-    for word in (_plain(word) for word in words):
-        edge = r"\b" if word.isascii() else ""
-        alternatives.append(f"{edge}{re.escape(word)}{edge}")
+    for word in filter(None, map(_plain, words)):
+        # Not `\b`: a word may begin or end with a sign.
+        before, after = (r"(?<!\w)", r"(?!\w)") if word.isascii() else ("", "")
+        alternatives.append(f"{before}{re.escape(word)}{after}")
     return re.compile("|".join(alternatives) or r"(?!)")
 
 

@@ -1,5 +1,6 @@
 """Tokens are noise on disk, survive a change of keys, and are gone when they are erased."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,19 @@ def test_a_bad_key_is_not_repeated() -> None:
     with pytest.raises(BadKey) as caught:
         read_keys("secretbutwrong", Path())
     assert "secretbutwrong" not in str(caught.value)
+
+
+def test_a_key_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "secret.key"
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            read_keys(None, file)
+    assert len(read_keys(None, file)) == 1, "what the first try left does not stand in the way"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text("")
+    with pytest.raises(BadKey, match="empty"):
+        read_keys(None, file)

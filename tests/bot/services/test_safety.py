@@ -53,6 +53,8 @@ def test_levels_and_channels() -> None:
 def test_a_guilds_own_words_hold_everywhere_but_not_when_off() -> None:
     assert refusal("a Clown in the rain", words="clown", adults=True) == "word_blocked"
     assert refusal("clowns", words="clown") is None
+    assert refusal("a cat", words="\u200b clown") is None, "a word that nobody can see forbids nothing"
+    assert refusal("my a$$, please", words="a$$") == "word_blocked"
     assert refusal("a clown", "off", words="clown") is None
 
 
