@@ -9,7 +9,7 @@ from bot.services.access import Access
 from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
 from bot.services.refusal import Refusal
-from bot.services.safety import check_prompt
+from bot.services.safety import check_prompt, checks_pictures
 from data.gallery import Gallery, Order, Shared
 from data.jobs import Job, JobKind, Jobs, JobState
 from data.pictures import Picture, Pictures
@@ -59,7 +59,8 @@ class GalleryService:
 
         `age_restricted` is the channel that will show it: the picture may come from one with other rules.
 
-        Raises Refusal: no_such_job, not_yours, picture_gone, and as `Access.check` and `check_prompt` do.
+        Raises Refusal: no_such_job, not_yours, picture_gone, share_unchecked, and as `Access.check` and
+        `check_prompt` do.
         """
         job = await self._jobs.get(job_id)
         if job is None or job.kind is not JobKind.draw:
@@ -76,9 +77,11 @@ class GalleryService:
         picture = next((one for one in await self._pictures.of_job(job_id) if one.idx == index), None)
         if picture is None or job.state is not JobState.done:
             raise Refusal("picture_gone")
-        settings = await self._settings.get(job.guild_id)
+        settings, asked = await self._settings.get(job.guild_id), DrawPayload.of(job)
         check_prompt(settings, picture.prompt, age_restricted=age_restricted)
-        return await self._add(job, picture, DrawPayload.of(job).subject)
+        if checks_pictures(settings, age_restricted=age_restricted) and not asked.check_safety:
+            raise Refusal("share_unchecked")
+        return await self._add(job, picture, asked.subject)
 
     async def share_samples(self, job: Job, pictures: list[Picture]) -> Shared:
         """The entry of a training's samples, which stand in the gallery with one card."""

@@ -9,7 +9,7 @@ from simcord.builders import ChannelHandle
 from bot.app import App
 from bot.sandbox import World
 from tests.bot.cogs.test_results import friend_of
-from tests.bot.face import card_saying, photos, text_of
+from tests.bot.face import card_saying, eventually, photos, text_of
 
 WORDS = "a nude statue"
 
@@ -51,3 +51,15 @@ async def test_what_is_shared_in_them_is_listed_in_them_alone(
     outside = text_of((await friend.slash(here.studio, "prompts top")).response)
     assert "a cat" not in outside and "Only in age-restricted channels: 1" in outside
     assert "a cat" in text_of((await friend.slash(adults, "prompts top")).response)
+
+
+async def test_what_nobody_checked_in_them_is_not_shared_elsewhere(
+    here: World, adults: ChannelHandle, app: App
+) -> None:
+    await app.settings.update(here.guild.id, max_count=1)
+    await here.visitor.slash(adults, "imagine", prompt="a cat", seed=7)
+    (card,) = await eventually(lambda: [one for one in adults.history() if one.attachments])
+    refused = await here.visitor.click(card, label="Share")
+    assert "without the safety checker" in text_of(refused.response) and not here.prompts.history()
+    await app.settings.update(here.guild.id, gallery_channel_id=adults.id)
+    assert "Shared" in text_of((await here.visitor.click(card, label="Share")).response)
