@@ -13,7 +13,8 @@ MINI = Path(__file__).parent.parent / "data" / "mini"
 
 # What a pipeline folder needs; weights of other formats in the same repository stay where they are.
 _PATTERNS = ["model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors"]
-_UNWANTED = ["*/*.fp16.safetensors", "*/*non_ema*"]
+_VAE_PATTERNS = ["config.json", "*.safetensors"]
+_UNWANTED = ["*.fp16.safetensors", "*non_ema*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +88,22 @@ def locate(name: str) -> Path:
     unsupported_architecture, lora_mismatch.
     """
     source = resolve(name).source
-    folder = Path(source) if Path(source).is_dir() else _download(source)
+    folder = Path(source) if Path(source).is_dir() else _download(source, _PATTERNS)
     check_folder(folder)
     return folder
 
 
-def _download(repository: str) -> Path:
+def locate_vae(source: str) -> Path:
+    """The folder of a VAE, downloaded as in `locate`. Raises ModelError(unknown_base)."""
+    return Path(source) if Path(source).is_dir() else _download(source, _VAE_PATTERNS)
+
+
+def _download(repository: str, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=_PATTERNS, ignore_patterns=_UNWANTED))
+        return Path(snapshot_download(repository, allow_patterns=patterns, ignore_patterns=_UNWANTED))
     except RepositoryNotFoundError as error:
         raise ModelError("unknown_base", f"The Hub has no public model {repository!r}.") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:

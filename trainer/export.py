@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel
 
 from data.disk import replacing, sync_folder
-from inference.bases import locate
+from inference.bases import locate, locate_vae
 from inference.errors import ModelError
 from trainer.export_files import (
     Checkpoint,
@@ -89,7 +89,8 @@ def open_model(model: str) -> tuple[Path, Weights]:
         folder = locate(model)
         return folder, PipelineFolder(folder)
     folder = locate(adapter.base)
-    return folder, Merged(PipelineFolder(folder), adapter)
+    vae = locate_vae(adapter.vae) if adapter.vae else None
+    return folder, Merged(PipelineFolder(folder, vae), adapter)
 
 
 def write_folder(weights: Weights, configs: Path, out: Path, emit: Emit) -> None:

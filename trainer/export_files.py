@@ -102,11 +102,13 @@ class PipelineFolder:
     The text encoder's names always have their `text_model.` prefix here, whatever saved the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises ModelError(unknown_base | bad_file), OSError."""
+    def __init__(self, folder: Path, vae: Path | None = None) -> None:
+        """`vae` is a VAE's folder in the place of the pipeline's. Raises ModelError(unknown_base | bad_file),
+        OSError.
+        """
         self._files: dict[str, tuple[SafetensorsFile, str]] = {}
         for part in ("unet", "vae", "text_encoder"):
-            for path in weight_files(folder / part):
+            for path in weight_files(vae if vae and part == "vae" else folder / part):
                 file = SafetensorsFile(path)
                 self._files |= {full_name(part, name): (file, name) for name in file.specs()}
 

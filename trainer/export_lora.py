@@ -25,6 +25,8 @@ class Adapter:
     alpha: float
     pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
     """Full name of a module -> A [rank,in] and B [out,rank]."""
+    vae: str | None
+    """Folder or Hub id of the VAE that draws in the base's place."""
 
 
 def adapter_of(model: str) -> Adapter | None:
@@ -34,7 +36,7 @@ def adapter_of(model: str) -> Adapter | None:
         return None
     lora, config = read_lora(folder), read_config(folder)
     pairs = {_full_name(pair): (pair.down, pair.up) for pair in lora.pairs}
-    return Adapter(lora.base, config.rank, config.alpha, pairs)
+    return Adapter(lora.base, config.rank, config.alpha, pairs, lora.vae)
 
 
 def _full_name(pair: Pair) -> str:

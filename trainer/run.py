@@ -216,10 +216,10 @@ class _Run:
         _log.info("attention: %s", "xformers" if problem is None else f"PyTorch's own, for {problem}")
 
     def _save_lora(self, dreambooth: DreamBooth) -> None:
-        # The model moves away from here: a base's folder must be found from anywhere.
-        base = Path(self._spec.base)
-        source = str(base.resolve()) if self._spec.base not in BASES and base.is_dir() else self._spec.base
-        save_lora(self._folder.model, source, self._recipe, dreambooth.learned(), self._recipe.vae)
+        base, vae = _from_anywhere(self._spec.base), self._recipe.vae
+        save_lora(
+            self._folder.model, base, self._recipe, dreambooth.learned(), _from_anywhere(vae) if vae else None
+        )
 
     def _load_trained(self) -> Model:
         return load(str(self._folder.model), self._device, drawing_dtype(self._device))
@@ -283,6 +283,11 @@ class _Run:
 
     def _phase(self, phase: Phase, done: int, total: int) -> None:
         self._emit(PhaseProgress(phase=phase, done=done, total=total))
+
+
+def _from_anywhere(name: str) -> str:
+    """A folder in full, for the model will move away from here; an alias or Hub id as it is."""
+    return str(Path(name).resolve()) if name not in BASES and Path(name).is_dir() else name
 
 
 def _encode(model: Model, pictures: list[tuple[Image.Image, str]]) -> LatentSet:

@@ -73,7 +73,14 @@ def test_the_file_over_its_base_draws_the_same(lora: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("way", ["file", "folder"])
-def test_a_whole_model_is_merged_first(lora: Path, tmp_path: Path, way: str) -> None:
+def test_a_whole_model_is_merged_first_and_has_the_vae_that_draws(
+    lora: Path, tmp_path: Path, way: str
+) -> None:
+    finer = load("mini", torch.device("cpu"), torch.float32).vae
+    torch.nn.init.zeros_(finer.decoder.conv_out.bias)
+    finer.save_pretrained(tmp_path / "finer")
+    config = json.loads((lora / "lora.json").read_text())
+    (lora / "lora.json").write_text(json.dumps({**config, "vae": str(tmp_path / "finer")}))
     if way == "file":
         export(str(lora), "safetensors", tmp_path / "a.safetensors", half=False, emit=quiet)
         merged = StableDiffusionPipeline.from_single_file(tmp_path / "a.safetensors", config=str(MINI))

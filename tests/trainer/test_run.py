@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from inference.bases import MINI
 from tests.training import QUICK, make_job
 from trainer.events import Cancelled, Done, Failed, Preview, Progress, Started, Strip
 from trainer.job import JobFolder
@@ -17,8 +19,15 @@ def test_training_ends_when_the_likeness_rises_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.previews.has_peaked", lambda measures: len(measures) == 2)
+    monkeypatch.chdir(MINI)
     recipe = QUICK.model_copy(
-        update={"early_stop": True, "preview_every": 3, "method": "lora", "lora_learning_rate": 3e-3}
+        update={
+            "early_stop": True,
+            "preview_every": 3,
+            "method": "lora",
+            "lora_learning_rate": 3e-3,
+            "vae": "vae",
+        }
     )
     events: list[BaseModel] = []
     assert run_job(make_job(tmp_path / "job", recipe), events.append, lambda: False)
@@ -30,6 +39,8 @@ def test_training_ends_when_the_likeness_rises_no_more(
     assert [(event.step, event.likeness is None) for event in previews] == [(0, True), (2, False), (3, False)]
     assert sum(isinstance(event, Strip) for event in events) == 2
     assert not any(isinstance(event, Progress) and event.step > 3 for event in events)
+    # The model is used elsewhere, and must find its VAE from there.
+    assert json.loads((tmp_path / "job/model/lora.json").read_text())["vae"] == str(MINI / "vae")
 
 
 def test_what_a_kill_after_the_end_left_is_removed_the_next_time(tmp_path: Path) -> None:
