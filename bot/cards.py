@@ -164,7 +164,7 @@ class Cards:
     async def _edit(
         self, job: Job, view: ui.LayoutView, files: Sequence[discord.File | discord.Attachment]
     ) -> discord.Message | None:
-        """Edit the card in place. None when it is gone, or not ours to edit any more."""
+        """Edit the card in place. None when it is gone, or can't be edited, as in an archived thread."""
         if job.message_id is None or job.message_id in self._gone:
             return None
         channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
@@ -174,6 +174,11 @@ class Cards:
         except (discord.NotFound, discord.Forbidden) as error:
             log.info("the card of job %s is gone: %s", job.id, error)
             self._gone.add(job.message_id)
+            return None
+        except discord.HTTPException as error:
+            if not is_final(error):
+                raise
+            log.warning("the card of job %s can't be edited: %s", job.id, error)
             return None
 
     async def _placed(self, job: Job) -> Job:

@@ -53,6 +53,19 @@ async def test_the_pictures_arrive_although_the_card_cannot_be_edited(
     assert await eventually(lambda: shown(here, "a cat"))
 
 
+async def test_what_ends_in_a_thread_that_was_archived_meanwhile_is_told_anew(
+    here: World, gpu: ScriptedGpu
+) -> None:
+    gpu.gate.clear()
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+    before = await card_saying(here, "Step 25 of 50")
+    # A message there can't be edited, while a new one opens the thread again.
+    here.env.inject_error(*EDIT, status=400, code=50083, times=None)
+    gpu.gate.set()
+    await eventually(lambda: shown(here, "a cat"))
+    assert cards(here, "a cat")[-1].id != before.id
+
+
 @pytest.mark.parametrize("status", [429, 500])
 async def test_a_job_whose_card_could_not_be_posted_is_told_of_and_done(
     here: World, gpu: ScriptedGpu, status: int
