@@ -29,9 +29,9 @@ async def page(tmp_path: Path) -> AsyncGenerator[Page, None]:
         yield page
 
 
-async def open_form(page: Page) -> Locator:
+async def open_form(page: Page, **options: str) -> Locator:
     """Type `/train` and send it; the form, with all but the photos filled in."""
-    await send(page, "train")
+    await send(page, "train", **options)
     form = page.locator("#modal-root")
     await form.locator("[data-custom-id=name] input").fill("abraza")
     await form.get_by_text("I may use these photos").click()
@@ -45,7 +45,7 @@ async def test_from_the_slash_to_samples_in_prompts(page: Page) -> None:
     await expect(page.get_by_text("Teach me a new face from 3 to 20 photos")).to_be_visible()
     await show(page, "2-commands")
     await composer(page).fill("")
-    form = await open_form(page)
+    form = await open_form(page, steps="60")
     await form.locator("input[type=file]").first.set_input_files(PHOTOS[:TAKEN])
     await show(page, "3-form")
     await form.get_by_role("button", name="Submit").click()
