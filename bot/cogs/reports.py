@@ -20,11 +20,12 @@ from bot.ui.forms import asking
 from bot.ui.look import ALT_LIMIT, Accent, card, note, quoted
 from bot.ui.pictures import files_of
 from bot.ui.replies import answer, language_of, replace
-from data.jobs import JobKind
+from data.jobs import Job, JobKind
 from data.pictures import Picture
 from data.reports import ALL, Report
 
 if TYPE_CHECKING:
+    from bot.app import App
     from bot.client import LikenessBot
 
 log = logging.getLogger(__name__)
@@ -102,14 +103,21 @@ async def take_down(interaction: discord.Interaction[LikenessBot], report_id: in
     await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed, job, left = await app.reporting.remove(report_id)
-    if job is not None:
-        try:
-            await app.cards.pictures_ready(job, left)
-        except (discord.HTTPException, OSError) as error:
-            log.warning("the card of job %d could not be shown anew: %s", job.id, error)
-            await app.reporting.take_card_down(job)
+    if job is not None and not await _shown_anew(app, job, left):
+        await app.reporting.take_card_down(job)
     app.janitor.wake()
     await _conclude(interaction, closed, "removed")
+
+
+async def _shown_anew(app: App, job: Job, left: list[Picture]) -> bool:
+    """Whether a job's card, and not another in its place, shows only what is left."""
+    try:
+        await app.cards.pictures_ready(job, left)
+    except (discord.HTTPException, OSError) as error:
+        log.warning("the card of job %d could not be shown anew: %s", job.id, error)
+        return False
+    current = await app.jobs.get(job.id)
+    return current is not None and current.message_id == job.message_id
 
 
 @on_press("dismiss")
