@@ -120,8 +120,13 @@ class FileStore:
 
     def remove(self, folder: Path) -> None:
         """Remove a folder with all it holds; gone already is fine. Raises OSError."""
-        if folder.exists():
-            shutil.rmtree(folder)
+        # Under a name of its own: nobody finds half of it, also after a crash, nor removes it a second time.
+        leaving = folder.with_name(f"{uuid.uuid4().hex}{_INCOMING}")
+        try:
+            folder.rename(leaving)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(leaving)
 
     def sweep(self) -> None:
         """Remove what a crash left half-written."""

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def test_a_class_pool_stays_inside_the_home(files: FileStore, base: str) -> None
 
 def test_two_bases_never_share_a_class_pool(files: FileStore) -> None:
     assert len({files.class_pool(base) for base in ("a/b", "a-b", "/a/b", "a\\b")}) == 4
+
+
+def test_a_folder_that_two_remove_at_once_is_gone_for_both(tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    for number in range(300):
+        (files.model(1) / f"{number}").mkdir(parents=True)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(files.remove, 4 * [files.model(1)]))
+    assert list(files.models.iterdir()) == []
