@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import statistics
 import time
@@ -66,7 +67,7 @@ def race(repeats: int, *runners: Callable[[], object]) -> list[float]:
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that `share` (0 to 1) of all values do not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def machine() -> str:

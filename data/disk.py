@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,23 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         incoming.rename(path)
     except BaseException:
         incoming.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """The same for a whole folder: what the block puts into the empty one it gets takes `folder`'s place."""
+    incoming = folder.with_name(folder.name + ".incoming")
+    shutil.rmtree(incoming, ignore_errors=True)
+    try:
+        incoming.mkdir(parents=True)
+        yield incoming
+        sync_folder(incoming)
+        if folder.exists():
+            shutil.rmtree(folder)
+        incoming.rename(folder)
+    except BaseException:
+        shutil.rmtree(incoming, ignore_errors=True)
         raise
 
 

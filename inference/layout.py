@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from data.disk import sync_folder
+from data.disk import replacing_folder
 
 _PREFIX = "text_model."
 
@@ -20,19 +19,10 @@ def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
 
     An older folder of that name is replaced. Raises OSError when the disk is full, and leaves nothing behind.
     """
-    incoming = folder.with_name(folder.name + ".incoming")
-    shutil.rmtree(incoming, ignore_errors=True)
-    try:
+    with replacing_folder(folder) as incoming:
         pipeline.save_pretrained(incoming, safe_serialization=True)
         prefix_text_encoder(incoming / "text_encoder" / "model.safetensors")
         write_bpe_files(incoming / "tokenizer")
-        sync_folder(incoming)
-    except BaseException:
-        shutil.rmtree(incoming, ignore_errors=True)
-        raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    incoming.rename(folder)
 
 
 def prefix_text_encoder(file: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from data.disk import replacing, sync_folder
+from data.disk import replacing, replacing_folder
 from inference.bases import locate, locate_vae
 from inference.errors import ModelError
 from trainer.export_files import (
@@ -98,9 +98,7 @@ def write_folder(weights: Weights, configs: Path, out: Path, emit: Emit) -> None
     specs = weights.specs()
     progress = Progress(emit, sum(spec.nbytes for spec in specs.values()))
     _check_space(out, progress.total)
-    incoming = out.with_name(out.name + ".incoming")
-    shutil.rmtree(incoming, ignore_errors=True)
-    try:
+    with replacing_folder(out) as incoming:
         _copy_configs(configs, incoming)
         for part in _PARTS:
             names = sorted(name for name in specs if name.startswith(f"{part}."))
@@ -109,11 +107,6 @@ def write_folder(weights: Weights, configs: Path, out: Path, emit: Emit) -> None
             with (incoming / part / f"{file}.safetensors").open("wb") as handle:
                 handle.write(safetensors_header(header, {"format": "pt"}))
                 write_tensors(handle, progress.over(weights.read(name) for name in names))
-        sync_folder(incoming)
-        incoming.rename(out)
-    except BaseException:
-        shutil.rmtree(incoming, ignore_errors=True)
-        raise
 
 
 class Imported:

@@ -7,7 +7,6 @@ every adapted layer, whose weight in use is W + alpha / rank * B A.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import save_file
 
-from data.disk import sync_folder
+from data.disk import replacing_folder
 from trainer.spec import Recipe
 
 _UNET = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -51,22 +50,13 @@ def save_lora(
 
     Raises OSError when the disk is full, and leaves nothing behind.
     """
-    incoming = folder.with_name(folder.name + ".incoming")
-    shutil.rmtree(incoming, ignore_errors=True)
-    incoming.mkdir(parents=True)
-    try:
+    with replacing_folder(folder) as incoming:
         weights = {_stored_name(name): tensor.detach().cpu().contiguous() for name, tensor in learned}
         save_file(weights, incoming / "lora.safetensors", metadata={"format": "pt"})
         about = {"base": base, "rank": recipe.lora_rank, "alpha": recipe.lora_alpha}
         if vae:
             about["vae"] = vae
         (incoming / "lora.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        sync_folder(incoming)
-    except BaseException:
-        shutil.rmtree(incoming, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    incoming.rename(folder)
 
 
 def _stored_name(name: str) -> str:

@@ -19,3 +19,4 @@ def test_a_new_run_takes_the_place_of_its_own_former_figures_only(tmp_path: Path
 
 def test_the_percentile_of_few_values_is_one_of_them() -> None:
     assert [percentile([3.0, 1.0, 2.0], share) for share in (0.0, 0.5, 0.95, 1.0)] == [1.0, 2.0, 3.0, 3.0]
+    assert percentile([float(number) for number in range(1, 21)], 0.95) == 19.0

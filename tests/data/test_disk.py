@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.disk import replacing
+from data.disk import replacing, replacing_folder
 from data.errors import is_disk_full
 
 
@@ -28,6 +28,21 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "deep/model"
+    with replacing_folder(folder) as incoming:
+        (incoming / "old").write_bytes(b"1")
+    with pytest.raises(RuntimeError), replacing_folder(folder) as incoming:
+        (incoming / "half").write_bytes(b"2")
+        raise RuntimeError
+    assert [file.name for file in folder.iterdir()] == ["old"]
+    with replacing_folder(folder) as incoming:
+        (incoming / "new").write_bytes(b"3")
+        assert (folder / "old").exists()
+    assert [file.name for file in folder.iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
 def wrapped(cause: BaseException) -> BaseException:
