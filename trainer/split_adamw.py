@@ -19,6 +19,8 @@ from inference.fusing import kernels_problem
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
 _DECAY = 0.01
+_NAN = 0x7FC0
+"""In bfloat16. Rounding could turn one into a number: a broken model would not show in its loss."""
 _ALIGNED = 64
 """Values between which weights start: convolutions and wide loads want round addresses."""
 
@@ -26,7 +28,7 @@ _ALIGNED = 64
 def split(master: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A float32 tensor as its rounding to bfloat16 (halves away from zero) and the int16 rest of its bits."""
     bits = master.view(torch.int32)
-    high = (bits + 0x8000) >> 16
+    high = torch.where(master.isnan(), _NAN, (bits + 0x8000) >> 16)
     return high.to(torch.int16).view(torch.bfloat16), (bits - (high << 16)).to(torch.int16)
 
 

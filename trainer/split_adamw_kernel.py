@@ -121,7 +121,7 @@ def _update(
     spread = tl.sqrt(second / fix2) + epsilon
     master = master * (1.0 - step * decay) - step / fix1 * first / spread
     bits = master.to(tl.int32, bitcast=True)
-    high = (bits + 0x8000) >> 16
+    high = tl.where(master == master, (bits + 0x8000) >> 16, 0x7FC0)  # what is no number stays none
     tl.store(mean + at, first, mask=mask)
     tl.store(square + at, second, mask=mask)
     tl.store(working + at, high.to(tl.int16), mask=mask)

@@ -68,6 +68,13 @@ def test_split_weights_are_put_together_bit_for_bit() -> None:
     assert (working.float() - values).abs().le((values.to(torch.bfloat16).float() - values).abs()).all()
 
 
+def test_what_is_no_number_is_seen_by_the_model() -> None:
+    """A GPU's own is the largest pattern of bits: rounded up, it would be a zero, and no loss would tell."""
+    values = torch.tensor([0x7FFFFFFF, 0x7FC00000, -1, -0x400000, 0x7F800000], dtype=torch.int32)
+    working, rest = split(values.view(torch.float32))
+    assert working.isnan().tolist() == join(working, rest).isnan().tolist() == [True] * 4 + [False]
+
+
 def test_masters_go_where_single_precision_goes() -> None:
     """Steps far below what bfloat16 can tell apart; the matrix lies as a convolution's weights do."""
     torch.manual_seed(0)
