@@ -6,6 +6,7 @@ import pytest
 from data.database import Database
 from data.files import FileStore
 from tests.bot.services.house import House, Recorder
+from tests.endpoint_server import Container
 
 
 @pytest.fixture
@@ -21,3 +22,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
+
+
+@pytest.fixture
+async def container() -> AsyncIterator[Container]:
+    async with Container().served() as container:
+        yield container

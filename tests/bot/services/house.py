@@ -2,11 +2,12 @@
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cryptography.fernet import Fernet
 from PIL import Image
 
@@ -19,6 +20,7 @@ from bot.services.imagining import ImagineService
 from bot.services.owned import OwnedModels
 from bot.services.queue import Dispatcher
 from bot.services.redrawing import Redrawing
+from bot.services.refusal import Refusal
 from bot.services.styles import StyleBook
 from bot.services.training import TrainingService, Upload
 from bot.services.wish import Wish
@@ -212,3 +214,10 @@ def uploads(count: int) -> list[Upload]:
         Image.fromarray(pixels).save(content, "JPEG")
         made.append(Upload(f"{seed}.jpg", content.getvalue()))
     return made
+
+
+async def refused(call: Awaitable[object]) -> str:
+    """The code with which a service says no."""
+    with pytest.raises(Refusal) as caught:
+        await call
+    return caught.value.code
