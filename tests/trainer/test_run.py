@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from inference.bases import MINI
 from tests.training import QUICK, make_job
-from trainer.events import Cancelled, Done, Failed, Preview, Progress, Started, Strip
+from trainer.events import Cancelled, Done, Failed, Preview, Progress, Sample, Started, Strip
 from trainer.job import JobFolder
 from trainer.run import run_job
 
@@ -74,3 +74,16 @@ def test_a_last_preview_that_is_stopped_again_and_again_still_comes(tmp_path: Pa
     assert run_until(Progress) == Cancelled(step=2)
     assert run_until(Started) == Cancelled(step=2)
     assert isinstance(run_until(None), Done)
+
+
+def test_the_longest_prompt_and_the_last_seed_are_drawn_in_the_end(tmp_path: Path) -> None:
+    prompt = 100 * "abraza person, "  # a name is longer than the `me` that it stands for
+    recipe = QUICK.model_copy(
+        update={
+            "steps": 1, "preview_every": 0, "class_images": 0, "learning_rate": 1e-2, "seed": 2**32 - 1,
+            "sample_prompts": (prompt,),
+        }
+    )  # fmt: skip
+    events: list[BaseModel] = []
+    assert run_job(make_job(tmp_path / "job", recipe), events.append, lambda: False)
+    assert [event.seed for event in events if isinstance(event, Sample)] == [2**32 - 1, 0]
