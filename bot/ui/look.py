@@ -69,10 +69,21 @@ def bytes_of(size: int) -> str:
 
 
 def quoted(text: str, limit: int = 600) -> str:
-    """A person's own words, on one line, unable to format, link or mention anything."""
+    """A person's own words, on one line, unable to format, link or mention anything.
+
+    They take up at most `limit` characters of a card, with what makes them harmless: signs take two.
+    """
     line = " ".join(_TURNING.sub("", text).split())
-    if len(line) > limit:
-        line = line[: limit - 1] + "…"
+    plain = _harmless(line)
+    if len(plain) <= limit:
+        return plain
+    while len(plain) >= limit:
+        line = line[: len(line) - max(1, (len(plain) - limit) // 2)]
+        plain = _harmless(line)
+    return plain + "…"
+
+
+def _harmless(line: str) -> str:
     plain = discord.utils.escape_mentions(discord.utils.escape_markdown(line, ignore_links=False))
     # `<` also begins mentions of channels and commands, times and a server's own emoji.
     return plain.replace("<", "<\u200b")

@@ -10,6 +10,7 @@ from simcord.results import InteractionResult
 
 from bot.app import App
 from bot.sandbox import World
+from bot.ui.look import quoted
 from tests.bot.face import card_saying, photos, text_of
 
 NASTY = {
@@ -66,6 +67,17 @@ async def test_words_in_forms(here: World, app: App) -> None:
         assert_harmless(await here.visitor.submit_modal(form, {"words": words[:4000]}), "words")
         assert_harmless(await here.visitor.slash(here.studio, "imagine", prompt=words[:1000]), "imagine")
         await app.settings.update(here.guild.id, words=())
+
+
+@pytest.mark.parametrize("sign", ["*", "<", "@everyone ", "_a", "\\", "http://x.y/_"])
+async def test_signs_that_are_made_harmless_still_fit_into_a_card(here: World, sign: str) -> None:
+    words = (sign * 1000)[:1000]
+    await here.visitor.slash(here.studio, "imagine", prompt=words, negative=words, seed=7)
+    card = await card_saying(here, "seed 7")
+    details = await here.visitor.click(card, label="Details")
+    assert "Drawing 1" in text_of(details.response)
+    assert_harmless(details, "details")
+    assert len(quoted(words, 50)) <= 50 and quoted(words, 50).endswith("…")
 
 
 async def _limits(here: World) -> dict[tuple[str, str], int]:
