@@ -119,6 +119,27 @@ class ScriptedGpu:
         self.gate.set()
 
 
+class FlakyGpu(ScriptedGpu):
+    """Ends as told before it works."""
+
+    def __init__(self, *endings: TrainEvent | Exception) -> None:
+        super().__init__()
+        self.endings = list(endings)
+        self.trained: list[int] = []
+
+    async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
+        self.trained.append(int(job.name))
+        yield Started(steps=1, device="flaky")
+        if self.endings:
+            ending = self.endings.pop(0)
+            if isinstance(ending, Exception):
+                raise ending
+            yield ending
+            return
+        async for event in super().train(job):
+            yield event
+
+
 def _watched(folder: JobFolder) -> list[TrainEvent]:
     """A training at its first quarter: two previews in a row, and the loss."""
     folder.previews.mkdir(exist_ok=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from data.drafts import Draft
 from data.endpoints import Endpoints
 from data.files import FileStore
 from data.gallery import Gallery
-from data.jobs import Job, Jobs
+from data.jobs import Job, Jobs, JobState
 from data.models import Models
 from data.pictures import Picture, Pictures
 from data.secrets import Vault
@@ -221,3 +222,17 @@ async def refused(call: Awaitable[object]) -> str:
     with pytest.raises(Refusal) as caught:
         await call
     return caught.value.code
+
+
+@asynccontextmanager
+async def serving(house: House, gpu: Gpu, listener: Recorder) -> AsyncIterator[Dispatcher]:
+    dispatcher = house.dispatcher(gpu, listener)
+    await dispatcher.start()
+    try:
+        yield dispatcher
+    finally:
+        await dispatcher.stop()
+
+
+def running(job: Job) -> bool:
+    return job.state is JobState.running and job.phase is not None

@@ -1,0 +1,220 @@
+"""Work that fails, breaks off or can't be concluded: no job is lost, and the queue goes on."""
+
+import asyncio
+import errno
+import sqlite3
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from bot.services import queue
+from bot.services.housekeeping import Housekeeping
+from bot.services.work import MAX_ATTEMPTS
+from data.jobs import Job, JobState, Origin
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest
+from inference.requests import Picture as DrawnPicture
+from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder, serving
+from tests.fakes import FlakyGpu, ScriptedGpu
+from trainer.events import Cancelled, Failed, TrainEvent
+
+LOST = Failed(code="trainer_lost", message="The training process was ended by SIGKILL.")
+
+
+async def test_a_failed_training_says_why_and_keeps_its_photos(house: House, recorder: Recorder) -> None:
+    job = await house.accept()
+    gpu = ScriptedGpu(train_failure=Failed(code="loss_not_finite", message="The loss is not a number."))
+    async with serving(house, gpu, recorder):
+        failed = await house.announced(job.id)
+    assert (failed.state, failed.error_code) == (JobState.failed, "loss_not_finite")
+    assert failed.error == "The loss is not a number."
+    assert len(list((house.files.job(job.id) / "photos").iterdir())) == 3
+    assert recorder.shown == {}
+    assert await house.models.of_user(ANN, job.guild_id) == []
+
+
+async def test_a_drawing_that_fails_half_way_leaves_no_pictures(house: House, recorder: Recorder) -> None:
+    class HalfWay(ScriptedGpu):
+        async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+            async for event in super().draw(request):
+                yield event
+                if isinstance(event, DrawnPicture):
+                    yield DrawFailed(id=request.id, code="out_of_memory", message="Too little memory.")
+
+    job = await house.imagine()
+    async with serving(house, HalfWay(), recorder):
+        failed = await house.announced(job.id)
+    assert (failed.state, failed.error_code) == (JobState.failed, "out_of_memory")
+    assert await house.pictures.of_job(job.id) == [] and recorder.shown == {}
+    assert not house.files.pictures(job.id).exists()
+
+
+@pytest.mark.parametrize("ending", [LOST, Cancelled(step=5)])
+async def test_a_training_that_is_lost_goes_on(house: House, recorder: Recorder, ending: TrainEvent) -> None:
+    job = await house.accept()
+    gpu = FlakyGpu(*[ending] * (MAX_ATTEMPTS - 1))
+    async with serving(house, gpu, recorder):
+        done = await house.announced(job.id)
+    assert (done.state, done.attempts) == (JobState.done, MAX_ATTEMPTS - 1)
+    assert gpu.trained == [job.id] * MAX_ATTEMPTS
+
+
+async def test_a_training_that_is_lost_each_time_fails_and_the_next_is_served(
+    house: House, recorder: Recorder
+) -> None:
+    bad, good = await house.accept(ANN), await house.accept(BOB)
+    async with serving(house, FlakyGpu(*[LOST] * MAX_ATTEMPTS), recorder):
+        failed, done = await house.announced(bad.id), await house.announced(good.id)
+    assert (failed.state, failed.error_code) == (JobState.failed, "trainer_lost")
+    assert done.state is JobState.done
+
+
+async def test_a_drawing_whose_server_died_is_drawn_again_under_another_name(
+    house: House, recorder: Recorder
+) -> None:
+    class DyingOnce(ScriptedGpu):
+        async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+            self.draw_failure = None if self.drawn else "server_lost"
+            async for event in super().draw(request):
+                yield event
+
+    job = await house.imagine()
+    gpu = DyingOnce()
+    async with serving(house, gpu, recorder):
+        done = await house.announced(job.id)
+    assert (done.state, done.attempts) == (JobState.done, 1)
+    first, second = gpu.drawn
+    assert first.id != second.id and first.seed == second.seed
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(OSError(errno.ENOSPC, "No space left on device"), "disk_full"), (RuntimeError("secret"), "internal")],
+)
+async def test_an_error_of_ours_ends_one_job_not_the_queue(
+    house: House, recorder: Recorder, error: Exception, code: str
+) -> None:
+    first, second = await house.accept(ANN), await house.accept(BOB)
+    async with serving(house, FlakyGpu(error), recorder):
+        failed, done = await house.announced(first.id), await house.announced(second.id)
+    assert (failed.state, failed.error_code, done.state) == (JobState.failed, code, JobState.done)
+    assert "secret" not in (failed.error or "")
+
+
+async def test_the_end_of_a_job_waits_for_a_database_that_can_not_be_written(
+    house: House, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail, tries = house.jobs.fail, []
+
+    async def full(*arguments: Any) -> Job | None:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        return await fail(*arguments)
+
+    monkeypatch.setattr(house.jobs, "fail", full)
+    monkeypatch.setattr(queue, "_PAUSE_SECONDS", 0)
+    job = await house.accept()
+    async with serving(house, FlakyGpu(OSError(errno.ENOSPC, "No space left on device")), recorder):
+        failed = await house.announced(job.id)
+    assert (failed.error_code, len(tries)) == ("disk_full", 3)
+
+
+async def test_a_drawing_without_its_model_fails(house: House, recorder: Recorder) -> None:
+    model_id = await house.make_model()
+    origin = Origin(user_id=ANN, guild_id=GUILD, channel_id=3, locale="en")
+    job = await house.imagining().submit("me", **origin, model_id=model_id)
+    await house.models.delete(model_id)
+    async with serving(house, ScriptedGpu(), recorder):
+        failed = await house.announced(job.id)
+    assert failed.error_code == "no_such_model"
+
+
+async def test_a_drawing_that_may_have_crashed_the_device_is_drawn_alone(
+    house: House, recorder: Recorder
+) -> None:
+    class Dying(ScriptedGpu):
+        """Dies of Ann's drawing, and then all that it has in hand is lost."""
+
+        batch, deaths = 4, 0
+
+        async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+            born_after = self.deaths
+            self.drawn.append(request)
+            if len(self.drawn) == 2:
+                self.gate.set()
+            await self.gate.wait()
+            if request.prompt == "poison":
+                await asyncio.sleep(0.05)  # in which whatever is sent along arrives
+                self.deaths += 1
+            else:
+                await asyncio.sleep(0.1)
+            if self.deaths > born_after:
+                yield DrawFailed(id=request.id, code="server_lost", message="It died.")
+            else:
+                yield DrawDone(id=request.id, seconds=1)
+
+    gpu = Dying()
+    gpu.gate.clear()
+    poison, good = await house.imagine("poison", ANN), await house.imagine("a cat", BOB)
+    async with serving(house, gpu, recorder):
+        failed, done = await house.announced(poison.id), await house.announced(good.id)
+    assert (failed.error_code, failed.attempts) == ("server_lost", MAX_ATTEMPTS - 1)
+    assert (done.state, done.attempts) == (JobState.done, 1)
+
+
+async def test_a_job_that_took_the_bot_down_each_time_is_given_up(house: House, recorder: Recorder) -> None:
+    job = await house.accept()
+    for _ in range(MAX_ATTEMPTS - 1):
+        await house.jobs.start(job.id)
+        await house.jobs.requeue(job.id, lost=True)
+    await house.jobs.start(job.id)
+    async with serving(house, ScriptedGpu(), recorder):
+        failed = await house.announced(job.id)
+    assert (failed.state, failed.error_code) == (JobState.failed, "trainer_lost")
+
+
+async def test_results_that_could_not_be_moved_are_moved_at_the_next_start(
+    house: House, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Housekeeping, job: Job) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    job = await house.accept()
+    with monkeypatch.context() as patch:
+        patch.setattr(Housekeeping, "settle", broken)
+        async with serving(house, ScriptedGpu(), recorder):
+            await house.until(lambda now: now.state is JobState.done, job.id)
+    recorder.missing.clear()
+    async with serving(house, ScriptedGpu(), recorder):
+        done = await house.announced(job.id)
+    model = await house.models.get(done.model_id or 0)
+    assert model is not None and (model.path / "model_index.json").is_file()
+    assert all(picture.path.is_file() for picture in await house.pictures.of_job(job.id))
+    assert not house.files.job(job.id).exists()
+
+
+async def test_what_the_face_could_not_take_is_told_after_a_restart(house: House) -> None:
+    job = await house.accept()
+    broken, works = Recorder(failures=1), Recorder()
+    async with serving(house, ScriptedGpu(), broken):
+        await house.until(lambda now: broken.failures == 0, job.id)
+    assert not (await house.job(job.id)).announced
+    async with serving(house, ScriptedGpu(), works):
+        await house.announced(job.id)
+    assert len(works.shown[job.id]) == 4
+
+
+async def test_a_drawing_that_breaks_off_without_a_word_is_tried_again(
+    house: House, recorder: Recorder
+) -> None:
+    class Silent(ScriptedGpu):
+        async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent, None]:
+            if self.drawn:
+                yield DrawFailed(id=request.id, code="internal", message="Heard.")
+            self.drawn.append(request)
+
+    job = await house.imagine()
+    async with serving(house, Silent(), recorder):
+        failed = await house.announced(job.id)
+    assert (failed.error, failed.attempts) == ("Heard.", 1)
