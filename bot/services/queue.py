@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from bot.gpu.base import Gpu
 from bot.services.announcer import Announcer, Listener
 from bot.services.draw_payload import DrawPayload
@@ -63,7 +65,12 @@ class _Queue:
         """
         if self.kind is JobKind.train or self.lane is Lane.endpoint:
             return 1
-        return self.limit() if job.attempts else DrawPayload.of(job).count
+        if job.attempts:
+            return self.limit()
+        try:
+            return DrawPayload.of(job).count
+        except ValidationError:  # another version wrote it; it fails once it runs, and holds up nobody
+            return 1
 
     def fits(self, job: Job) -> bool:
         """Whether there is room for a job. One that is too large for everything runs alone."""

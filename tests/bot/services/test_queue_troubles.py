@@ -11,7 +11,7 @@ import pytest
 from bot.services import queue
 from bot.services.housekeeping import Housekeeping
 from bot.services.work import MAX_ATTEMPTS
-from data.jobs import Job, JobState, Origin
+from data.jobs import Job, JobKind, JobState, Origin
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest
 from inference.requests import Picture as DrawnPicture
 from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder, serving
@@ -218,3 +218,12 @@ async def test_a_drawing_that_breaks_off_without_a_word_is_tried_again(
     async with serving(house, Silent(), recorder):
         failed = await house.announced(job.id)
     assert (failed.error, failed.attempts) == ("Heard.", 1)
+
+
+async def test_a_job_that_this_version_can_not_read_holds_up_nobody(house: House, recorder: Recorder) -> None:
+    origin = Origin(user_id=ANN, guild_id=GUILD, channel_id=3, locale="en")
+    strange = await house.jobs.create(JobKind.draw, payload='{"wish": "of another version"}', **origin)
+    after = await house.imagine(user=BOB)
+    async with serving(house, ScriptedGpu(), recorder):
+        assert (await house.announced(after.id)).state is JobState.done
+        assert (await house.announced(strange.id)).error_code == "internal"
