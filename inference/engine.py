@@ -43,6 +43,8 @@ class Engine:
         self._decoder: Decoder | None = None
         self._colours: tuple[torch.nn.Module, torch.Tensor] | None = None
         self._checkers: dict[Path, SafetyChecker] = {}
+        self._rested = True
+        """Whether nothing was drawn since all memory was given back."""
 
     def run(
         self, request: DrawRequest, emit: Callable[[DrawEvent], None], cancelled: Callable[[], bool]
@@ -59,9 +61,11 @@ class Engine:
         """Draw requests of one `kind` in one batch. Each gets its own events and its own end.
 
         `cancelled` is asked with a request's id; one that is cancelled disturbs no other. Where the memory
-        is too small, or one of them can't be drawn, they are drawn one after the other.
+        is too small, or one of them can't be drawn, they are drawn one after the other, in the end with
+        all memory given back first.
         """
         began, short_of_memory = time.monotonic(), False
+        rested, self._rested = self._rested, False
         drawings = [Drawing(request, emit, cancelled) for request in requests]
         try:
             self._draw(drawings)
@@ -69,7 +73,7 @@ class Engine:
             pass
         except torch.OutOfMemoryError:
             short_of_memory = True
-            if len(drawings) == 1:
+            if len(drawings) == 1 and rested:
                 message = "The GPU has too little memory for this: ask for fewer or smaller pictures."
                 _fail(drawings, emit, "out_of_memory", message)
         except ModelError as error:
@@ -97,6 +101,7 @@ class Engine:
         self._denoiser = self._decoder = self._colours = None
         self._checkers.clear()
         self._models.forget()
+        self._rested = True
 
     def _draw(self, drawings: Sequence[Drawing]) -> None:
         first = drawings[0].request

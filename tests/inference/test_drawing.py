@@ -106,21 +106,29 @@ def test_too_little_memory_for_all_draws_one_after_the_other(
     assert [event.id for event in events if isinstance(event, DrawDone)] == ["a", "b"]
 
 
-def test_too_little_memory_for_one_is_said_and_the_next_finds_all_of_it(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("small", [False, True])
+def test_too_little_memory_for_one_is_said_once_all_of_it_was_given_back(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: bool
 ) -> None:
     from inference import engine as room
 
-    def narrow(*_: object) -> None:
-        raise torch.OutOfMemoryError
+    whole = room.together
+    held = []
 
-    with monkeypatch.context() as patch:
-        patch.setattr(room, "together", narrow)
-        (failed,) = draw(engine, request(tmp_path, steps=1))
-    assert isinstance(failed, DrawFailed) and failed.code == "out_of_memory"
-    assert engine._models.size == 0
-    assert isinstance(draw(engine, request(tmp_path, steps=1))[-1], DrawDone)
-    assert engine._models.size > 0
+    def narrow(*asked: object) -> None:
+        held.append(engine._models.size)
+        if small or len(held) == 1:
+            raise torch.OutOfMemoryError
+        whole(*asked)
+
+    draw(engine, request(tmp_path / "other", steps=1), request(tmp_path / "another", steps=1))
+    monkeypatch.setattr(room, "together", narrow)
+    end = draw(engine, request(tmp_path / "large", steps=1))[-1]
+    assert len(held) == 2
+    assert isinstance(end, DrawDone) != small
+    if small:
+        assert isinstance(end, DrawFailed) and end.code == "out_of_memory"
+        assert engine._models.size == 0
 
 
 def test_a_request_that_can_not_be_drawn_harms_no_other_of_its_batch(engine: Engine, tmp_path: Path) -> None:
