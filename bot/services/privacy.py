@@ -135,18 +135,15 @@ class Privacy:
     async def _erase(self, subject: Subject, subject_id: int) -> None:
         column: Whose = "user_id" if subject == "user" else "guild_id"
         await self._halt(column, subject_id)
-        await self._stop(
-            await self._ids(f"jobs WHERE {column} = ? AND state IN ('queued', 'running')", subject_id)
-        )
         owner = "owner_id" if subject == "user" else "guild_id"
         # Other people's drawings with these models can't be finished either.
-        await self._stop(
-            await self._ids(
-                "jobs WHERE state IN ('queued', 'running') AND model_id IN"
-                f" (SELECT id FROM models WHERE {owner} = ?)",
-                subject_id,
-            )
+        open_jobs = (
+            "jobs WHERE state IN ('queued', 'running')"
+            f" AND (model_id IN (SELECT id FROM models WHERE {owner} = ?) OR {column} = ?)"
         )
+        # Until there are none: a training takes a while to stop, and people go on asking.
+        while jobs := await self._ids(open_jobs, subject_id, subject_id):
+            await self._stop(jobs)
         jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
         models = await self._ids(f"models WHERE {owner} = ?", subject_id)
         drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
@@ -174,8 +171,8 @@ class Privacy:
         for job in jobs:
             await self._work.settled(job)
 
-    async def _ids(self, which: str, subject_id: int) -> list[int]:
-        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", (subject_id,))]
+    async def _ids(self, which: str, *subject_id: int) -> list[int]:
+        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", subject_id)]
 
 
 def _pack(

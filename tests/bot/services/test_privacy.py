@@ -166,6 +166,22 @@ async def test_everything_of_a_person_goes_and_nothing_of_others(
     assert removals == {(8, 1000 + wish.id), (77, 78)}
 
 
+async def test_what_is_asked_for_while_a_training_is_still_being_stopped_is_stopped_too(
+    house: House, privacy: Privacy, stopper: Stopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await house.imagine(user=ANN)
+    asked: list[int] = []
+
+    async def slow(job_id: int) -> None:
+        stopper.waited.append(job_id)
+        if not asked:
+            asked.append((await house.imagine(user=ANN)).id)
+
+    monkeypatch.setattr(stopper, "settled", slow)
+    await privacy.erase_person(ANN)
+    assert stopper.waited == [first.id, *asked]
+
+
 async def test_a_crash_between_rows_and_files_is_finished_at_the_next_start(
     house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
