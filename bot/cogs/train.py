@@ -218,7 +218,11 @@ async def _started(
     interaction: discord.Interaction[LikenessBot], job: Job, locale: str
 ) -> discord.ui.LayoutView:
     """Post the job's card; what the person alone is told."""
-    message = await post_card(interaction.client.app, job, job.channel_id)
+    try:
+        message = await post_card(interaction.client.app, job, job.channel_id)
+    except discord.HTTPException as error:
+        log.warning("the card of job %d could not be posted: %s", job.id, error)
+        return note(t(locale, "train.accepted_unseen", photos=job.photos), Accent.done)
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
 

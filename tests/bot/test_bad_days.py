@@ -87,6 +87,17 @@ async def test_a_drawing_that_may_not_be_shown_is_called_off_and_says_so(
     assert job.state == "cancelled"
 
 
+@pytest.mark.parametrize("status", [403, 429, 503])
+async def test_a_training_whose_card_could_not_be_posted_is_said_to_be_in_the_queue(
+    here: World, gpu: ScriptedGpu, status: int
+) -> None:
+    sheet = await prepare(here)
+    here.env.inject_error(*POST, status=status)
+    started = await here.visitor.click(sheet.response, label="Start")
+    assert "in the queue" in text_of(started.response or sheet.response)
+    await card_saying(here, "Meet abraza")
+
+
 async def test_a_training_outlives_an_expired_token_and_a_deleted_card(here: World, gpu: ScriptedGpu) -> None:
     gpu.gate.clear()
     sheet = await prepare(here)
