@@ -42,7 +42,8 @@ class Server:
         self._idle = _IDLE_SECONDS if gpu and memory_gib(self._engine.device) <= SMALL_GIB else None
         self._waiting: queue.Queue[DrawRequest | None] = queue.Queue()
         self._ahead: deque[DrawRequest] = deque()
-        self._open: set[str] = set()
+        self._open: list[str] = []
+        """Ids of what waits or is drawn; one that was cancelled may come again before its end."""
         self._cancelled: set[str] = set()
         """Open ones only: a cancel that comes too late is forgotten."""
         self._closing = threading.Event()
@@ -102,9 +103,9 @@ class Server:
                 if request.id not in ended:
                     self._emit(DrawFailed(id=request.id, code="internal", message=message))
         finally:
-            ids = {request.id for request in requests}
-            self._open -= ids
-            self._cancelled -= ids
+            for request in requests:
+                self._open.remove(request.id)
+                self._cancelled.discard(request.id)
 
     def _read(self) -> None:
         for line in sys.stdin.buffer:
@@ -114,7 +115,7 @@ class Server:
                 _log.error("not a command: %r", line[:200])
                 continue
             if isinstance(command, DrawRequest):
-                self._open.add(command.id)
+                self._open.append(command.id)
                 self._waiting.put(command)
             elif command.id in self._open:
                 self._cancelled.add(command.id)

@@ -123,10 +123,11 @@ class Done(_Event):
 
 
 class Cancelled(_Event):
-    """Stopped from outside (SIGTERM, or the starter went away) after writing a checkpoint."""
+    """Stopped from outside (SIGTERM, or the starter went away); in training after writing a checkpoint."""
 
     type: Literal["cancelled"] = "cancelled"
     step: int
+    """Step of that checkpoint; 0 where it came before the training or after it."""
 
 
 class Failed(_Event):
