@@ -17,6 +17,8 @@ class FileStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
+        # Faces are nobody's business on this machine; a folder that is there already keeps its mode.
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (
             self.jobs,
             self.drafts,
@@ -31,6 +33,12 @@ class FileStore:
     @property
     def database(self) -> Path:
         return self.home / "likeness.sqlite3"
+
+    def remove_backups(self, before: float) -> None:
+        """Remove what an update made of the database before a time (of time.time)."""
+        for backup in self.home.glob(f"{self.database.name}.before-*"):
+            if backup.stat().st_mtime < before:
+                backup.unlink(missing_ok=True)
 
     @property
     def secret_key(self) -> Path:

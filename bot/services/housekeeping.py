@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 _DAY = 24 * 3600.0
 _KEEP_FAILED_SECONDS = 7 * _DAY
 """How long a failed training keeps its photos and checkpoint, for whoever looks into the failure."""
-
+_KEEP_BACKUPS_SECONDS = 14 * _DAY
+"""How long the database is kept as it was before an update: it still holds who has left since."""
 
 PROGRESS_PICTURES = ("strip.png", "loss.png")
 """What the trainer draws while it works; they move to the samples once it is done."""
@@ -68,6 +69,7 @@ class Housekeeping:
             of_job = log.stem.removeprefix("training-")
             if of_job.isdigit() and await self._jobs.get(int(of_job)) is None:
                 await asyncio.to_thread(log.unlink, missing_ok=True)
+        await asyncio.to_thread(self._files.remove_backups, time.time() - _KEEP_BACKUPS_SECONDS)
 
     async def sweep_ended(self) -> None:
         """Now and then, beside the work: what a failed training kept goes when its time is over."""
@@ -76,6 +78,7 @@ class Housekeeping:
             if job is not None and (job.state is JobState.failed or job.announced):
                 await self._settle_again(job)
         await self._sweep_drafts()
+        await asyncio.to_thread(self._files.remove_backups, time.time() - _KEEP_BACKUPS_SECONDS)
 
     async def _sweep_drafts(self) -> None:
         await self._drafts.delete_old()

@@ -55,3 +55,11 @@ def test_a_folder_that_two_remove_at_once_is_gone_for_both(tmp_path: Path) -> No
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(files.remove, 4 * [files.model(1)]))
     assert list(files.models.iterdir()) == []
+
+
+def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
+    FileStore(tmp_path / "home")
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "shared").mkdir(mode=0o755)
+    FileStore(tmp_path / "shared")
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755

@@ -1,3 +1,4 @@
+import os
 import time
 from collections.abc import Awaitable, Callable
 
@@ -28,6 +29,18 @@ async def test_a_failed_training_keeps_its_photos_for_a_week(
     await sweep(housekeeping(house))
     assert not house.files.job(old.id).exists()
     assert (house.files.job(recent.id) / "job.json").is_file()
+
+
+@pytest.mark.parametrize("sweep", [Housekeeping.sweep, Housekeeping.sweep_ended])
+async def test_backups_of_before_an_update_go_after_two_weeks(
+    house: House, sweep: Callable[[Housekeeping], Awaitable[None]]
+) -> None:
+    old, recent = (house.files.home / f"likeness.sqlite3.before-000{number}" for number in (2, 3))
+    for backup, days in ((old, 15), (recent, 13)):
+        backup.write_bytes(b"rows")
+        os.utime(backup, (time.time() - days * DAY,) * 2)
+    await sweep(housekeeping(house))
+    assert not old.exists() and recent.exists()
 
 
 async def test_what_belongs_to_no_row_is_swept_and_the_rest_is_kept(house: House) -> None:
