@@ -49,9 +49,7 @@ async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
     channel = app.bot.get_partial_messageable(channel_id, guild_id=job.guild_id)
     message = await channel.send(view=await card_of(app, job))
     await app.jobs.set_message(job.id, channel_id, message.id)
-    current = await app.jobs.get(job.id)
-    if current is not None and current.state is JobState.running and current.state is not job.state:
-        await app.cards.job_changed(current)  # it began before there was a card to show that on
+    app.dispatcher.job_changed(job.id)  # it may have begun before there was a card to show that on
     return message
 
 

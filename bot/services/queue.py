@@ -166,6 +166,10 @@ class Dispatcher:
             await self._end(job_id, waited=True)
         return True
 
+    def job_changed(self, job_id: int) -> None:
+        """Something about a job should be shown as it is now."""
+        self._announcer.changed(job_id)
+
     async def settled(self, job_id: int) -> None:
         """Wait until nothing works on a job any more, and its files are whoever's who asks."""
         async with self._settled:

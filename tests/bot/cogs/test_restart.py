@@ -41,7 +41,7 @@ async def test_old_buttons_work(here: World, app: App, gpu: ScriptedGpu) -> None
         await here.visitor.click(card, label="Again")
         await eventually(lambda: len([shown for shown in cards(here, "a cat") if shown.attachments]) == 2)
         await here.visitor.click(card, label="Delete")
-        assert card.id not in [shown.id for shown in cards(here, "a cat")]
+        await eventually(lambda: card.id not in [shown.id for shown in cards(here, "a cat")])
     finally:
         await after.close()
 
