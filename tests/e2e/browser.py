@@ -7,6 +7,7 @@ what a redraw has swallowed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -118,6 +119,17 @@ async def _fill(page: Page, name: str, value: str) -> None:
 async def press(page: Page, label: str) -> None:
     """Press the newest button of that label."""
     await page.locator("button.component-button", has_text=label).last.click()
+
+
+async def press_until(page: Page, label: str, text: str) -> None:
+    """Press a button until the bot says something: the page loses a click while it draws itself anew."""
+    for _ in range(5):
+        if await page.locator("button.component-button", has_text=label).count():
+            await press(page, label)
+        with contextlib.suppress(AssertionError):
+            await expect(said(page, text)).to_be_visible(timeout=30_000)
+            return
+    await expect(said(page, text)).to_be_visible(timeout=PATIENCE)
 
 
 async def go_to(page: Page, channel: str) -> None:

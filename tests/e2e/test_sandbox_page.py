@@ -10,7 +10,18 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from bot.selfies import FOLDER, TAKEN
-from tests.e2e.browser import CHROMIUM, PATIENCE, browse, composer, go_to, press, said, send, studio
+from tests.e2e.browser import (
+    CHROMIUM,
+    PATIENCE,
+    browse,
+    composer,
+    go_to,
+    press,
+    press_until,
+    said,
+    send,
+    studio,
+)
 
 PICTURES = Path(os.environ.get("LIKENESS_SCREENSHOTS", "out/screenshots"))
 PHOTOS = sorted(FOLDER.glob("*.jpg"))
@@ -72,8 +83,7 @@ async def test_two_uploads_are_one_training_that_can_be_cancelled(page: Page) ->
 
     await press(page, "Start")
     await expect(said(page, f"Took {len(PHOTOS)} photos")).to_be_visible()
-    await press(page, "Cancel")
-    await expect(said(page, "Stopped learning abraza (person)")).to_be_visible(timeout=PATIENCE)
+    await press_until(page, "Cancel", "Stopped learning abraza (person)")
 
 
 async def test_imagine_and_its_buttons(page: Page) -> None:
