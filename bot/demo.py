@@ -128,10 +128,10 @@ class _Demo:
             if not mine:
                 raise DemoFailed(f"The bot did not take the {kind} job.")
             job = mine[0]
-            if job.announced:  # before, its message may show a preview
-                return job
             if job.state.ended and job.state is not JobState.done:
                 raise DemoFailed(f"The {kind} job {job.state}: {job.error}")
+            if job.announced:  # before, its message may show a preview
+                return job
             tenth = 10 * job.step // max(job.steps, 1)
             now = f"{job.phase or job.state} {10 * tenth}%"
             if now != told:
