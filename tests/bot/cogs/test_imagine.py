@@ -113,7 +113,7 @@ async def test_delete_removes_message_and_files_for_the_owner_only(here: World, 
     assert "belongs to somebody else" in text_of(refused.response)
     assert path.exists()
     await here.visitor.click(card, label="Delete")
-    assert not cards(here, "seed 7")
+    await eventually(lambda: not cards(here, "seed 7"))
     assert not path.exists()
 
 

@@ -136,7 +136,8 @@ async def test_a_moderator_may_delete_what_others_drew(here: World, app: App) ->
     moderator = here.guild.add_member(here.env.create_user("mod"), roles=[role])
     said = await moderator.click(card, label="Delete")
     assert "pictures are gone" in text_of(said.response)
-    assert not cards(here, "seed 7") and await app.pictures.of_job(1) == []
+    assert await app.pictures.of_job(1) == []
+    await eventually(lambda: not cards(here, "seed 7"))
 
 
 async def test_a_private_result_reaches_the_person_alone(here: World, app: App) -> None:
