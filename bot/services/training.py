@@ -24,11 +24,11 @@ from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Origin
 from data.settings import Settings
 from inference.bases import Base
-from trainer.faces import searchable
 from trainer.job import write_job
 from trainer.names import is_common_word
 from trainer.photos import PhotoReport, prepare
 from trainer.spec import MIN_PHOTOS, TrainSpec
+from trainer.subjects import kind_of
 
 MAX_CROPS = 25
 """Crops of one draft: a menu has no more options."""
@@ -118,7 +118,7 @@ class TrainingService:
             )
         crops, images = _crops(report)
         # The mini model's people are drawn, and its photos with them: no detector knows such faces.
-        if searchable(wish.class_name) and base.preset != "mini":
+        if kind_of(wish.class_name) and base.preset != "mini":
             without = [crop.label for crop in crops if not crop.found]
             if without:
                 notices.append(Notice("no_face", {"photos": ", ".join(without)}))
