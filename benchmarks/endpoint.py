@@ -25,7 +25,7 @@ from data.database import Database
 from data.files import FileStore
 from data.jobs import Job, JobKind, Lane
 from inference.bases import locate
-from inference.endpoint import Limits
+from inference.endpoint_calls import Limits
 from tests.bot.services.house import House, Recorder
 from tests.endpoint_server import TOKEN, Container, Draw, flat
 from tests.fakes import ScriptedGpu
@@ -65,7 +65,7 @@ async def _measure(arguments: argparse.Namespace) -> int:
         db = await Database.open(files.database)
         house = House(db, files)
         if arguments.published:
-            house.client.limits = Limits()
+            house.client.calls.limits = Limits()
         async with container.served():
             recorder, began = Recorder(), time.monotonic()
             ends = await _draw(house, recorder, container, requests, arguments.steps)
