@@ -75,7 +75,9 @@ async def test_a_full_run_leaves_the_token_nowhere(
     )
     await card_saying(here, "Your endpoint is starting")
     done = await card_saying(here, "seed 7")
-    assert len(done.attachments) == 2
+    assert len(done.attachments) == 2 and "the endpoint's own model · seed 7" in text_of(done)
+    details = text_of((await here.visitor.click(done, label="Details")).response)
+    assert "**Model** the endpoint's own model" in details and "a Hugging Face endpoint" in details
     assert ("abraza person as a pirate", 7) in container.paid
 
     for fault in ("401", "500", "html", "cut", "redirect"):
