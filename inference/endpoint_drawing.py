@@ -8,14 +8,11 @@ from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
 
-from PIL import Image
-
-from inference.endpoint_answers import picture
 from inference.endpoint_calls import Calls, Target
 from inference.endpoint_health import Known
+from inference.endpoint_pictures import keep, payload, seed_of, size_of
 from inference.endpoint_waiting import Waiting
 from inference.errors import EndpointError
-from inference.metadata import Cut, parameters, save_png
 from inference.requests import (
     DrawDone,
     DrawEvent,
@@ -72,16 +69,16 @@ class Drawing:
         """Draw one picture. Raises EndpointError."""
         path = Path(self._request.out) / f"{index}.png"
         asked = path.with_suffix(".asked")
-        size = await asyncio.to_thread(_size_of, path)
+        size = await asyncio.to_thread(size_of, path)
         if size is None:
             if await asyncio.to_thread(asked.exists):
                 raise EndpointError("endpoint_cut", "The bot was stopped while the endpoint drew.")
             body = await self._ask(index, asked)
-            size = await asyncio.to_thread(self._keep, body, path, index)
+            size = await asyncio.to_thread(keep, body, path, self._request, index)
             self._known.breaker.worked()
         await asyncio.to_thread(asked.unlink, missing_ok=True)
         self._drawn += 1
-        seed, (width, height) = self._seed(index), size
+        seed, (width, height) = seed_of(self._request, index), size
         self._emit(
             Picture(id=self._request.id, index=index, path=str(path), seed=seed, width=width, height=height)
         )
@@ -126,7 +123,7 @@ class Drawing:
         self._progress()
         await asyncio.to_thread(_touch, asked)
         try:
-            return await self._calls.draw(self._target, self._payload(index), starting=starting)
+            return await self._calls.draw(self._target, payload(self._request, index), starting=starting)
         except EndpointError:
             await asyncio.to_thread(asked.unlink, missing_ok=True)
             raise
@@ -144,42 +141,6 @@ class Drawing:
         finally:
             self._known.turns.release()
 
-    def _payload(self, index: int) -> dict[str, object]:
-        """A call of Hugging Face's inference container."""
-        request = self._request
-        values: dict[str, object] = {
-            "negative_prompt": request.negative or None,
-            "num_inference_steps": request.steps,
-            "guidance_scale": request.guidance,
-            "seed": self._seed(index),
-        }
-        side = self._side()
-        if side is not None:
-            values |= {"width": side, "height": side}
-        stated = {name: value for name, value in values.items() if value is not None}
-        return {"inputs": request.prompt, "parameters": stated}
-
-    def _keep(self, body: bytes, path: Path, index: int) -> tuple[int, int]:
-        """Save the picture, cut to the size that was asked for; returns that size. Blocking."""
-        request, side = self._request, self._side()
-        image: Image.Image = picture(body, (side, side) if side is not None else None)
-        drawn = image.size
-        cut = _middle(drawn, (request.width or drawn[0], request.height or drawn[1]))
-        if cut is not None:
-            image = image.crop((cut.left, cut.top, cut.left + cut.width, cut.top + cut.height))
-        # Which sampler the endpoint takes, it does not say.
-        save_png(image, path, parameters(request, self._seed(index), drawn, sampler=None, cut=cut))
-        return image.size
-
-    def _side(self) -> int | None:
-        """The container draws squares alone, by multiples of 8: the smallest that holds what is wanted."""
-        request = self._request
-        side = max(request.width or 0, request.height or 0)
-        return -(-side // 8) * 8 or None
-
-    def _seed(self, index: int) -> int:
-        return (self._request.seed + index) % 2**32
-
     def _tell_waiting(self, seconds: float, reason: str) -> None:
         self._emit(DrawWaiting(id=self._request.id, seconds=seconds, reason=reason))
 
@@ -193,21 +154,6 @@ class Drawing:
         return DrawFailed(id=self._request.id, code=code, message=message)
 
 
-def _middle(drawn: tuple[int, int], wanted: tuple[int, int]) -> Cut | None:
-    """The middle of a picture, a little above it where height goes: that is where faces are."""
-    if drawn == wanted:
-        return None
-    return Cut(*wanted, left=(drawn[0] - wanted[0]) // 2, top=(drawn[1] - wanted[1]) // 3)
-
-
 def _touch(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
-
-
-def _size_of(path: Path) -> tuple[int, int] | None:
-    """The size of a picture that an earlier attempt saved, or None. Blocking."""
-    if not path.exists():
-        return None
-    with Image.open(path) as image:
-        return image.size

@@ -11,7 +11,7 @@ import pytest
 from inference.metadata import Cut, name_of, parameters
 from inference.requests import DrawRequest
 
-_FACT = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_FACT = re.compile(r'([^:,"]+): ("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)')
 
 
 def read(text: str) -> dict[str, str]:
