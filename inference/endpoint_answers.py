@@ -6,7 +6,8 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -16,8 +17,16 @@ from inference.errors import EndpointError
 MAX_PICTURE_BYTES = 32 * 2**20
 MAX_SIDE = 2048
 _FORMATS = ("PNG", "JPEG", "WEBP")
+_MOST_SCANS = 64
+"""Each is another pass over the whole picture. JPEG encoders write one, or about ten progressive ones."""
+_JPEG, _START_OF_SCAN = b"\xff\xd8", b"\xff\xda"
 _FIRST_WAIT_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 15.0
+
+_NO_MEMORY = re.compile(
+    r"out.?of.?memory|alloc.?failed|not enough memory|(can't|can ?not|unable to|failed to) allocate"
+)
+"""As CUDA, cuBLAS and cuDNN, HIP, MPS and plain CPUs say it; in lower case."""
 
 _REFUSALS: Mapping[int, tuple[str, str]] = {
     400: ("endpoint_bad_request", "The endpoint refused the values of this request."),
@@ -30,31 +39,31 @@ _REFUSALS: Mapping[int, tuple[str, str]] = {
 }
 
 
-def fault(status: int, headers: Mapping[str, str], body: bytes, *, untouched: bool) -> EndpointError:
+def fault(
+    status: int, headers: Mapping[str, str], body: bytes, *, starting: Collection[int] = ()
+) -> EndpointError:
     """The error that an answer other than 200 stands for.
 
-    `untouched`: this endpoint has drawn nothing for this request yet, so that a 502 can only mean that it
-    still starts, as it did before July 2025; later, it may be a machine that fell over while drawing.
+    `starting`: which of 502, 503 and 504 can only mean that it still starts. None of them once it has shown
+    that it is up: proxies say them, too, of a machine that fell over while it drew.
     """
     said = _object(body)
     text = str(said.get("error", "")).casefold()
     if 300 <= status < 400:
         return EndpointError("endpoint_redirected", "The endpoint sends us to another address.")
-    if "out of memory" in text:
+    if _NO_MEMORY.search(text):
         return EndpointError("endpoint_out_of_memory", "The endpoint's graphics memory is too small.")
     if status != 429 and "paused" in text:
         return EndpointError("endpoint_paused", "The endpoint is paused.")
     if status == 429:
         wait = _seconds(headers.get("Retry-After"), _FIRST_WAIT_SECONDS, longest=3600)
         return EndpointError("endpoint_busy", "The endpoint has too much to do.", wait=wait, reason="busy")
-    starting = status == 503 or (status == 502 and untouched) or (status >= 500 and "loading" in text)
-    if starting:
+    if status in starting or (status >= 500 and "loading" in text):
         stated = said.get("estimated_time", headers.get("Retry-After"))
         wait = _seconds(stated, _FIRST_WAIT_SECONDS, longest=_LONGEST_WAIT_SECONDS)
-        return EndpointError(
-            "endpoint_cold", "The endpoint did not start in time.", wait=wait, reason="starting", sick=True
-        )
-    if status in (502, 504):
+        message = "The endpoint did not start in time."
+        return EndpointError("endpoint_cold", message, wait=wait, reason="starting", asleep=status == 503)
+    if status in (502, 503, 504):
         return EndpointError("endpoint_gateway", "The endpoint broke off while it worked.", sick=True)
     if status >= 500:
         return EndpointError("endpoint_error", "The endpoint failed inside.", sick=True)
@@ -70,6 +79,8 @@ def picture(body: bytes, size: tuple[int, int] | None) -> Image.Image:
     """
     if body.lstrip()[:1] in (b'"', b"{", b"["):
         body = _unpacked(body)
+    if body.startswith(_JPEG) and body.count(_START_OF_SCAN) > _MOST_SCANS:
+        raise EndpointError("endpoint_too_large", "The endpoint's picture takes far too long to read.")
     try:
         image = Image.open(io.BytesIO(body), formats=_FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError):

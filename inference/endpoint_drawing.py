@@ -1,19 +1,18 @@
-"""One drawing at an endpoint: a call a picture, waits for a start, and never a call twice for one picture."""
+"""One drawing at an endpoint: waits for a start, a call a picture, and never a call twice for one picture."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from inference.endpoint_answers import picture
-from inference.endpoint_health import Breaker
+from inference.endpoint_calls import Calls, Target
+from inference.endpoint_health import Known
+from inference.endpoint_pictures import keep, payload, seed_of, size_of
+from inference.endpoint_waiting import Waiting
 from inference.errors import EndpointError
-from inference.metadata import parameters, save_png
 from inference.requests import (
     DrawDone,
     DrawEvent,
@@ -24,164 +23,126 @@ from inference.requests import (
     Picture,
 )
 
-if TYPE_CHECKING:
-    from inference.endpoint import EndpointClient, Target
-
-_UNREACHABLE_TRIES = 3
-_NOTICE_SECONDS = 2.0
-"""A call that a proxy would have refused by now was let through."""
-
 
 class Drawing:
-    """The life of one `DrawRequest`. Its first picture is asked for alone: it finds out what is wrong."""
+    """The life of one `DrawRequest`. Its pictures take turns with those of other drawings, one by one.
+
+    Asking for health costs nothing, so that is repeated until the endpoint is up. A call that may have been
+    drawn is not: neither here, nor after a restart that found it under way.
+    """
 
     def __init__(
         self,
-        client: EndpointClient,
+        calls: Calls,
         target: Target,
         request: DrawRequest,
-        calls: asyncio.Semaphore,
-        breaker: Breaker,
+        known: Known,
         emit: Callable[[DrawEvent], None],
     ) -> None:
-        self._client = client
+        self._calls = calls
         self._target = target
         self._request = request
-        self._calls = calls
-        self._breaker = breaker
+        self._known = known
         self._emit = emit
         self._loop = asyncio.get_running_loop()
+        self._waiting = Waiting(calls.limits, target.wait_seconds, self._tell_waiting)
         self._drawn = 0
-        self._failed: EndpointError | None = None
-        self._waits_since: float | None = None
-        self._unreachable = 0
+        self._up = False
+        self._knocked = False
 
     async def run(self) -> DrawDone | DrawFailed:
-        """Draw everything; after a failure no further picture is asked for, but those under way arrive."""
+        """Draw everything; after a failure no further picture is asked for."""
         request, began = self._request, self._loop.time()
         if request.init is not None:
             return self._end("endpoint_no_init", "The endpoint can't start from a picture.")
         self._progress()
-        await self._one(0)
-        others = (self._one(index) for index in range(1, request.count))
-        for error in await asyncio.gather(*others, return_exceptions=True):
-            if error is not None:
-                raise error
-        if self._failed is not None:
-            return self._end(self._failed.code, self._failed.message)
+        for index in range(request.count):
+            try:
+                await self._one(index)
+            except EndpointError as error:
+                if error.sick:
+                    self._known.breaker.failed()
+                return self._end(error.code, error.message)
         return DrawDone(id=request.id, seconds=self._loop.time() - began)
 
     async def _one(self, index: int) -> None:
-        """Draw one picture, or remember why that failed."""
+        """Draw one picture. Raises EndpointError."""
         path = Path(self._request.out) / f"{index}.png"
-        try:
-            size = await asyncio.to_thread(_size_of, path)
-            if size is None:
-                async with self._calls:
-                    if self._failed is not None:
-                        return
-                    body = await self._ask(index)
-                size = await asyncio.to_thread(self._keep, body, path, index)
-                self._breaker.worked()
-        except EndpointError as error:
-            self._failed = self._failed or error
-            if error.sick:
-                self._breaker.failed()
-            return
+        asked = path.with_suffix(".asked")
+        size = await asyncio.to_thread(size_of, path)
+        if size is None:
+            if await asyncio.to_thread(asked.exists):
+                raise EndpointError("endpoint_cut", "The bot was stopped while the endpoint drew.")
+            body = await self._ask(index, asked)
+            size = await asyncio.to_thread(keep, body, path, self._request, index)
+            self._known.breaker.worked()
+        await asyncio.to_thread(asked.unlink, missing_ok=True)
         self._drawn += 1
-        seed, (width, height) = self._seed(index), size
+        seed, (width, height) = seed_of(self._request, index), size
         self._emit(
             Picture(id=self._request.id, index=index, path=str(path), seed=seed, width=width, height=height)
         )
         self._progress()
 
-    async def _ask(self, index: int) -> bytes:
+    async def _ask(self, index: int, asked: Path) -> bytes:
         """Call until the endpoint is there to draw. Raises EndpointError."""
-        payload = self._payload(index)
-        if not self._breaker.enter():
+        if not self._known.breaker.enter():
             raise EndpointError("endpoint_resting", "The endpoint failed several times and is left alone.")
         while True:
+            starting = await self._ready()
             try:
-                async with self._counting():
-                    body = await self._client.call(self._target, payload, untouched=self._drawn == 0)
+                async with self._turn():
+                    body = await self._call(index, asked, starting)
             except EndpointError as error:
-                await self._wait(error)
+                await self._waiting.pause(error)
+                self._up = self._up and error.reason == "busy"
             else:
-                self._waits_since = None
+                self._waiting.over()
                 return body
 
-    async def _wait(self, error: EndpointError) -> None:
-        """Wait before the same call again. Raises `error` when there is no sense in that, or no time left."""
-        if error.wait is None:
-            raise error
-        if error.reason == "unreachable":
-            self._unreachable += 1
-            if self._unreachable >= _UNREACHABLE_TRIES:
-                raise error
-        now = self._loop.time()
-        since = self._waits_since = self._waits_since or now
-        pause = error.wait if error.reason == "busy" else min(error.wait, self._client.limits.retry)
-        until = min(now + pause, since + self._target.wait_seconds)
-        if now >= until:
-            raise error
-        while (now := self._loop.time()) < until:
-            self._emit(DrawWaiting(id=self._request.id, seconds=now - since, reason=error.reason))
-            await asyncio.sleep(min(self._client.limits.tick, until - now))
+    async def _ready(self) -> frozenset[int]:
+        """Wait until somebody behind the address is up; returns what a call may hear if nobody is after all.
+
+        Where the proxy says that it has nobody there, the first call goes out all the same: it is what
+        certainly wakes a sleeping endpoint, and if the proxy refuses it, nobody drew.
+        """
+        while not self._up:
+            try:
+                async with self._waiting.told():
+                    await self._calls.look(self._target)
+                self._up = True
+            except EndpointError as error:
+                if error.asleep and not self._knocked:
+                    self._knocked = True
+                    return frozenset({503})
+                await self._waiting.pause(error)
+        return frozenset()
+
+    async def _call(self, index: int, asked: Path, starting: frozenset[int]) -> bytes:
+        """One picture's bytes. `asked` lies on disk for as long as nobody knows what became of the call."""
+        self._progress()
+        await asyncio.to_thread(_touch, asked)
+        try:
+            return await self._calls.draw(self._target, payload(self._request, index), starting=starting)
+        except EndpointError:
+            await asyncio.to_thread(asked.unlink, missing_ok=True)
+            raise
 
     @asynccontextmanager
-    async def _counting(self) -> AsyncGenerator[None, None]:
-        """While the endpoint starts, say how long; once a call is no longer refused, that it draws."""
-
-        async def count(since: float) -> None:
-            limits = self._client.limits
-            until = self._loop.time() + limits.hold + _NOTICE_SECONDS
-            while (now := self._loop.time()) < until:
-                self._emit(DrawWaiting(id=self._request.id, seconds=now - since, reason="starting"))
-                await asyncio.sleep(limits.tick)
-            self._progress()
-
-        task = asyncio.create_task(count(self._waits_since)) if self._waits_since is not None else None
+    async def _turn(self) -> AsyncGenerator[None, None]:
+        """This drawing's turn, from which a call's time runs. Who has no picture yet hears what it takes."""
+        queue = Waiting(self._calls.limits, inf, self._tell_waiting)
+        if self._known.turns.locked() and self._drawn == 0:
+            queue.begin("busy")
+        async with queue.told():
+            await self._known.turns.acquire()
         try:
             yield
         finally:
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            self._known.turns.release()
 
-    def _payload(self, index: int) -> dict[str, object]:
-        """A call of Hugging Face's inference container."""
-        request = self._request
-        values: dict[str, object] = {
-            "negative_prompt": request.negative or None,
-            "num_inference_steps": request.steps,
-            "guidance_scale": request.guidance,
-            "seed": self._seed(index),
-        }
-        side = self._side()
-        if side is not None:
-            values |= {"width": side, "height": side}
-        stated = {name: value for name, value in values.items() if value is not None}
-        return {"inputs": request.prompt, "parameters": stated}
-
-    def _keep(self, body: bytes, path: Path, index: int) -> tuple[int, int]:
-        """Save the picture, cut to the size that was asked for; returns that size. Blocking."""
-        request, side = self._request, self._side()
-        image: Image.Image = picture(body, (side, side) if side is not None else None)
-        wanted = (request.width or image.width, request.height or image.height)
-        if image.size != wanted:
-            image = _cut(image, wanted)
-        save_png(image, path, parameters(request, self._seed(index), image.size))
-        return image.size
-
-    def _side(self) -> int | None:
-        """The container draws squares alone, by multiples of 8: the smallest that holds what is wanted."""
-        request = self._request
-        side = max(request.width or 0, request.height or 0)
-        return -(-side // 8) * 8 or None
-
-    def _seed(self, index: int) -> int:
-        return (self._request.seed + index) % 2**32
+    def _tell_waiting(self, seconds: float, reason: str) -> None:
+        self._emit(DrawWaiting(id=self._request.id, seconds=seconds, reason=reason))
 
     def _progress(self) -> None:
         request = self._request
@@ -193,16 +154,6 @@ class Drawing:
         return DrawFailed(id=self._request.id, code=code, message=message)
 
 
-def _cut(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of a picture, a little above it where height goes: that is where faces are."""
-    left = (image.width - size[0]) // 2
-    top = (image.height - size[1]) // 3
-    return image.crop((left, top, left + size[0], top + size[1]))
-
-
-def _size_of(path: Path) -> tuple[int, int] | None:
-    """The size of a picture that an earlier attempt saved, or None. Blocking."""
-    if not path.exists():
-        return None
-    with Image.open(path) as image:
-        return image.size
+def _touch(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()

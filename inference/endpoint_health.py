@@ -1,16 +1,24 @@
-"""A circuit breaker: an endpoint that keeps failing is left alone for a while."""
+"""What is remembered of an endpoint: who has its turn, and whether it keeps failing."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 FAILURES = 3
 REST_SECONDS = 60.0
+AT_ONCE = 1
+"""Pictures that an endpoint draws at once: the container draws one, and the endpoints that are deployed from
+here have one container. More calls would wait in there, and their time would run."""
 
 
 class Breaker:
-    """Opens after several failures in a row; then one try at a time finds out whether it works again."""
+    """A circuit breaker.
+
+    It opens after several failures in a row; then one try at a time finds out whether it works again.
+    """
 
     def __init__(
         self,
@@ -43,3 +51,12 @@ class Breaker:
     def failed(self) -> None:
         self._failures += 1
         self._until = self._clock() + self._rest
+
+
+@dataclass(slots=True)
+class Known:
+    """One endpoint, as all who draw with it share it."""
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    """First come, first served."""
+    breaker: Breaker = field(default_factory=Breaker)

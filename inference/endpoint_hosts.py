@@ -18,8 +18,10 @@ HOSTS = ("router.huggingface.co",)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _CONNECTIONS = 32
 _CONNECTIONS_PER_HOST = 8
-_KEEP_SECONDS = 15.0
-"""How long an idle connection is kept: shorter than proxies do, so that none closes as we send."""
+_KEEP_SECONDS = 4.0
+"""How long an idle connection is kept: shorter than servers do, the container 5 seconds, so that none closes
+as we send.
+"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

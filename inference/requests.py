@@ -23,6 +23,8 @@ class DrawRequest(_Message):
     id: str
     model: str
     """Alias (see `inference.bases`), Hub id or folder in diffusers layout."""
+    title: str = ""
+    """What people call the model; empty where `model` says it, or where nobody knows."""
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
     negative: str = Field(default="", max_length=MAX_PROMPT)
     count: int = Field(default=4, ge=1, le=16)

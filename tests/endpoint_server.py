@@ -1,6 +1,7 @@
 """A loopback server that behaves like Hugging Face's inference container and the proxy before it.
 
-It counts what it draws: a picture that was drawn is a picture that is paid for, delivered or not.
+Like the container it draws one picture at a time, whatever else waits inside, and listens only once its model
+is loaded. It counts what it draws: a picture that was drawn is paid for, delivered or not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import base64
 import io
 import json
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -43,37 +45,59 @@ class Container:
     token: str = TOKEN
     faults: list[str] = field(default_factory=list)
     cold: float = 0
-    """Seconds that the first call starts; until then the answer is 503."""
+    """Seconds that it starts, from the first call or its death on; until then the answer is `unborn`."""
+    unborn: int = 503
+    """What the proxy says while nothing runs: 503, before July 2025 502."""
+    health: int = 200
+    """What a container that is up says of its health; others than Hugging Face's may know no such page."""
     delay: float = 0
     draw: Draw = flat
     calls: list[dict[str, object]] = field(default_factory=list)
     paid: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(prompt, seed) -> how often it was drawn."""
+    looks: int = 0
+    """Questions for its health."""
     running: int = 0
     most: int = 0
-    """The most calls that were drawn at once."""
+    """The most calls that were in the container at once, drawn or waiting in there."""
     elsewhere: int = 0
     """Calls that followed a redirect."""
     url: str = ""
     _up_at: float | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _site: web.TCPSite | None = None
 
     @asynccontextmanager
-    async def served(self) -> AsyncIterator[Container]:
+    async def served(self, *, loading: bool = False) -> AsyncIterator[Container]:
+        """Serve on a free port; with `loading` it stays closed until `open`."""
         app = web.Application(client_max_size=2**20)
         app.router.add_post("/", self._post)
         app.router.add_get("/health", self._health)
         app.router.add_route("*", "/elsewhere", self._elsewhere)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        assert site._server is not None
-        port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-        self.url = f"http://127.0.0.1:{port}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
+        with socket.socket() as reserved:  # keeps the port ours while nobody listens there
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reserved.bind(("127.0.0.1", 0))
+            port = reserved.getsockname()[1]
+            self.url = f"http://127.0.0.1:{port}"
+            self._site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
+            if not loading:
+                await self.open()
+            try:
+                yield self
+            finally:
+                await runner.cleanup()
+
+    async def open(self) -> None:
+        """The model is loaded: it listens."""
+        assert self._site is not None
+        await self._site.start()
+
+    async def close(self) -> None:
+        """It died, and nobody listens."""
+        assert self._site is not None
+        await self._site.stop()
 
     def _starting(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -85,9 +109,10 @@ class Container:
         return request.headers.get("Authorization") == f"Bearer {self.token}"
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
+        self.looks += 1
         if not self._let_in(request):
             return web.json_response({"error": "Invalid credentials"}, status=401)
-        return web.Response(status=503 if self._starting() else 200)
+        return web.Response(status=self.unborn if self._starting() else self.health)
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         self.elsewhere += 1
@@ -101,7 +126,7 @@ class Container:
         if request.content_type != "application/json" or request.headers.get("Accept") != "image/png":
             return web.json_response({"error": "Content type is not supported"}, status=400)
         if self._starting():
-            return web.json_response({"error": "Service Unavailable"}, status=503)
+            return web.json_response({"error": "Service Unavailable"}, status=self.unborn)
         word = self.faults.pop(0) if self.faults else "well"
         early = await self._before_drawing(word, request)
         if early is not None:
@@ -112,8 +137,9 @@ class Container:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await asyncio.sleep(self.delay)
-            body = await self.draw(asked)
+            async with self._turn:
+                await asyncio.sleep(self.delay)
+                body = await self.draw(asked)
         finally:
             self.running -= 1
         self.paid[asked["inputs"], asked["parameters"]["seed"]] += 1
@@ -127,10 +153,8 @@ class Container:
             return web.Response(status=429, headers={"Retry-After": "1"})
         if word == "redirect":
             raise web.HTTPTemporaryRedirect("/elsewhere")
-        if word == "memory":
-            return web.json_response({"error": "CUDA out of memory. Tried to allocate 2 GiB"}, status=400)
-        if word == "paused":
-            return web.json_response({"error": "Bad Request: Endpoint is paused"}, status=400)
+        if word.startswith("says "):
+            return web.json_response({"error": word.removeprefix("says ")}, status=400)
         if word.isdecimal():
             return web.json_response({"error": ["it", self.token]}, status=int(word))
         return None
@@ -165,6 +189,7 @@ class Container:
             case "hang":
                 await asyncio.sleep(30)
             case "died":
+                self._up_at = asyncio.get_running_loop().time() + self.cold
                 return web.Response(status=502)
         return web.Response(body=body, content_type="image/png")
 

@@ -262,7 +262,8 @@ class _Run:
         # Not checked: the name in the place of `me` may make a prompt longer than people may ask for.
         request = DrawRequest.model_construct(
             id="sample",
-            model=self._spec.concepts[0].name,
+            model=str(self._folder.model),
+            title=self._spec.concepts[0].name,
             prompt=prompt,
             steps=recipe.sample_steps,
             guidance=recipe.guidance,

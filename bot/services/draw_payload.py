@@ -58,10 +58,14 @@ class DrawPayload(BaseModel):
         """Read the payload of a drawing job."""
         return cls.model_validate_json(job.payload)
 
-    def request(self, request_id: str, model: str, out: str, init: str | None = None) -> DrawRequest:
+    def request(
+        self, request_id: str, model: str, out: str, init: str | None = None, title: str = ""
+    ) -> DrawRequest:
         """What the engine is asked; `init` is the path of the picture to start from.
 
         Raises pydantic.ValidationError when a value is out of range.
         """
         values = self.model_dump(include=_ASKED)
-        return DrawRequest(id=request_id, model=model, out=out, init=init, previews=True, **values)
+        return DrawRequest(
+            id=request_id, model=model, title=title, out=out, init=init, previews=True, **values
+        )

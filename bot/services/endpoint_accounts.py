@@ -18,7 +18,8 @@ from bot.services.refusal import Refusal
 from data.database import Database
 from data.endpoints import Endpoint, Endpoints
 from data.secrets import Scope, Vault
-from inference.endpoint import EndpointClient, Target
+from inference.endpoint import EndpointClient
+from inference.endpoint_calls import Target
 from inference.errors import EndpointError
 from inference.requests import DrawDone, DrawFailed, DrawRequest
 
@@ -137,7 +138,7 @@ class EndpointAccounts:
         with tempfile.TemporaryDirectory() as folder:
             request = DrawRequest(
                 id=f"test-{secrets.token_hex(4)}",
-                model=endpoint.repository or PURPOSE,
+                model=endpoint.repository or "",
                 prompt=f"a portrait of {endpoint.trigger}" if endpoint.trigger else "a portrait of a cat",
                 count=1,
                 steps=20,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import SecretStr
 
 from bot.services.refusal import Refusal
+from inference.endpoint_health import AT_ONCE
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, InferenceEndpoint
@@ -106,7 +107,7 @@ class EndpointHub:
                     instance_type=on.instance_type,
                     instance_size=on.instance_size,
                     min_replica=0,
-                    max_replica=1,
+                    max_replica=AT_ONCE,
                     scale_to_zero_timeout=SLEEP_MINUTES,
                     type="authenticated",
                 )

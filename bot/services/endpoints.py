@@ -20,7 +20,8 @@ from data.endpoints import Endpoint, Endpoints
 from data.jobs import Job, JobKind, Lane
 from data.models import Model, Models
 from data.secrets import Vault
-from inference.endpoint import EndpointClient, Target
+from inference.endpoint import EndpointClient
+from inference.endpoint_calls import Target
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest, Picture
 
 Backend = Literal["auto", "local", "endpoint"]
@@ -128,10 +129,9 @@ class EndpointService:
             await self._check_rules(endpoint, job.user_id, job.guild_id, request.count, job.id, tx)
             await self._endpoints.draw_began(job.id, endpoint.id, request.count, request.steps, tx)
         prompt = _spoken(endpoint, request.prompt, DrawPayload.of(job).subject)
-        named = request.model_copy(
-            update={"prompt": prompt, "model": endpoint.repository or PURPOSE, "init": request.init}
-        )
-        return Plan(endpoint, Target(endpoint.url, token, endpoint.wait_seconds), named)
+        # Whatever was meant, it draws with its own model, of which the repository is all that is known.
+        its = request.model_copy(update={"prompt": prompt, "model": endpoint.repository or "", "title": ""})
+        return Plan(endpoint, Target(endpoint.url, token, endpoint.wait_seconds), its)
 
     async def draw(self, job: Job, plan: Plan) -> AsyncGenerator[DrawEvent, None]:
         """See `Gpu.draw`; what it took is remembered."""

@@ -200,8 +200,9 @@ class Work:
         out = self._files.pictures(job.id)
         await asyncio.to_thread(out.mkdir, exist_ok=True)
         # A server that still works on a lost attempt must not mistake this one for it.
+        model, title = source
         request = payload.request(
-            f"{job.id}-{job.attempts}", source, str(out), init=str(init.path) if init else None
+            f"{job.id}-{job.attempts}", model, str(out), init=str(init.path) if init else None, title=title
         )
         if job.lane is Lane.endpoint and self._endpoints is not None:
             await self._draw_elsewhere(job, payload, request, self._endpoints)
@@ -269,12 +270,15 @@ class Work:
                         return None
         return DrawFailed(id=str(job.id), code="server_lost", message="The drawing broke off.")
 
-    async def _source(self, job: Job, payload: DrawPayload) -> str | None:
-        """What the engine loads, or None when it was deleted or made private while the job waited."""
+    async def _source(self, job: Job, payload: DrawPayload) -> tuple[str, str] | None:
+        """What the engine loads, and its title if it is somebody's; None when it was deleted or made private
+        while the job waited.
+        """
         if payload.model_id is None:
-            return payload.base
+            return payload.base, ""
         model = await self._models.get(payload.model_id)
-        return str(model.path) if model and model.usable_by(job.user_id, job.guild_id) else None
+        usable = model is not None and model.usable_by(job.user_id, job.guild_id)
+        return (str(model.path), model.title) if model and usable else None
 
 
 def _phase(event: TrainEvent) -> str:

@@ -16,7 +16,7 @@ from bot.ui.buttons import CardButton
 from bot.ui.look import ALT_LIMIT, Accent, bar, card, duration, quoted
 from bot.ui.pictures import shots_gallery
 from bot.ui.replies import explain
-from data.jobs import Job, JobState
+from data.jobs import Job, JobState, Lane
 from data.models import Model
 from data.pictures import Picture
 
@@ -67,7 +67,7 @@ def result_card(
     for number, (picture, file) in enumerate(zip(pictures, files, strict=True), 1):
         alt = t(locale, "draw.alt", n=number, prompt=picture.prompt)
         gallery.add_item(media=file, description=alt[:ALT_LIMIT])
-    facts = settings_line(locale, asked, pictures[0], model)
+    facts = settings_line(locale, job, pictures[0], model)
     if asked.negative:
         facts += " · " + t(locale, "draw.without", negative=quoted(asked.negative, 200))
     hidden = [str(number) for number, picture in enumerate(pictures, 1) if picture.flagged]
@@ -84,12 +84,13 @@ def result_card(
     )
 
 
-def settings_line(locale: str, asked: DrawPayload, picture: Picture, model: Model | None) -> str:
+def settings_line(locale: str, job: Job, picture: Picture, model: Model | None) -> str:
     """What made a picture, on one line."""
+    asked = DrawPayload.of(job)
     return t(
         locale,
         "draw.settings",
-        model=quoted(model.title if model else asked.base, 60),
+        model=_drawn_with(locale, job, asked, model),
         seed=picture.seed,
         steps=asked.steps,
         guidance=f"{asked.guidance:g}",
@@ -106,14 +107,14 @@ def details_card(
         ("prompt", quoted(asked.prompt, 1000)),
         ("negative", quoted(asked.negative, 1000)),
         ("style", quoted(asked.style or "")),
-        ("model", quoted(model.title if model else asked.base, 100)),
+        ("model", _drawn_with(locale, job, asked, model)),
         ("seeds", ", ".join(f"`{picture.seed}`" for picture in pictures)),
         ("size", _size(locale, asked, pictures)),
         ("steps", str(asked.steps)),
         ("guidance", f"{asked.guidance:g}"),
         ("strength", f"{asked.strength:g}" if asked.init is not None else ""),
         ("parent", f"{asked.parent}" if asked.parent is not None else ""),
-        ("backend", t(locale, f"backend.{asked.backend}")),
+        ("backend", t(locale, "details.endpoint" if job.lane is Lane.endpoint else "backend.local")),
     ]
     if job.started_at is not None and job.finished_at is not None:
         facts.append(("took", duration(locale, job.finished_at - job.started_at)))
@@ -169,6 +170,13 @@ def _edit(job: Job) -> CardButton:
 
 def _by(job: Job) -> str:
     return f"-# {t(job.locale, 'draw.by', user=f'<@{job.user_id}>')}"
+
+
+def _drawn_with(locale: str, job: Job, asked: DrawPayload, model: Model | None) -> str:
+    """An endpoint draws with its own model, whichever was meant."""
+    if job.lane is Lane.endpoint:
+        return t(locale, "draw.endpoint_model")
+    return quoted(model.title if model else asked.base, 100)
 
 
 def _size(locale: str, asked: DrawPayload, pictures: Sequence[Picture]) -> str:

@@ -9,7 +9,6 @@ import discord
 from discord import ui
 
 from bot.locales import t
-from bot.services.draw_payload import DrawPayload
 from bot.services.gallery import Entry, Page
 from bot.ui.buttons import CardButton
 from bot.ui.draw_card import settings_line
@@ -32,7 +31,7 @@ def shared_card(
     for one in media:
         alt = t(locale, "draw.alt", n=picture.idx + 1, prompt=shared.prompt)
         gallery.add_item(media=one, description=alt[:ALT_LIMIT])
-    facts = settings_line(locale, DrawPayload.of(job), picture, model)
+    facts = settings_line(locale, job, picture, model)
     by = t(locale, "gallery.by", user=f"<@{shared.user_id}>")
     return card(
         Accent.done,

@@ -14,7 +14,7 @@ from bot.app import App
 from bot.config import Config
 from bot.sandbox import World
 from data.jobs import Lane
-from inference.endpoint import Limits
+from inference.endpoint_calls import Limits
 from tests.bot.face import card_saying, text_of, train
 from tests.endpoint_hub import EndpointsApi
 from tests.endpoint_server import TOKEN, Container
@@ -38,7 +38,7 @@ async def app(tmp_path: Path, gpu: ScriptedGpu, api: EndpointsApi) -> AsyncGener
     config = Config(_env_file=None, home=tmp_path / "home", endpoint_hosts="127.0.0.1", hub=api.url)
     app = App(config, gpu=gpu)
     await app.start()
-    app.endpoint_client.limits = Limits(connect=2, answer=5, body=1, hold=0.2, retry=0.3, tick=0.05)
+    app.endpoint_client.calls.limits = Limits(connect=2, answer=5, body=1, hold=0.2, retry=0.3, tick=0.05)
     yield app
     await app.close()
 
@@ -75,7 +75,9 @@ async def test_a_full_run_leaves_the_token_nowhere(
     )
     await card_saying(here, "Your endpoint is starting")
     done = await card_saying(here, "seed 7")
-    assert len(done.attachments) == 2
+    assert len(done.attachments) == 2 and "the endpoint's own model · seed 7" in text_of(done)
+    details = text_of((await here.visitor.click(done, label="Details")).response)
+    assert "**Model** the endpoint's own model" in details and "a Hugging Face endpoint" in details
     assert ("abraza person as a pirate", 7) in container.paid
 
     for fault in ("401", "500", "html", "cut", "redirect"):

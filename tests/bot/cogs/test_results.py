@@ -97,6 +97,7 @@ async def test_details_say_everything(here: World) -> None:
     said = text_of((await friend_of(here).click(card, label="Details")).response)
     for fact in ("oil painting of a cat", "dogs", "oil-painting", "portrait", "`7`, `8`", "20", "7.5"):
         assert fact in said
+    assert "**Model** mini" in said and "**Drawn on** this machine" in said
 
 
 async def test_others_may_not_draw_with_a_private_model(here: World, app: App) -> None:

@@ -36,7 +36,8 @@ from data.pictures import Picture, Pictures
 from data.secrets import Vault
 from data.settings import Settings
 from data.styles import Styles
-from inference.endpoint import EndpointClient, Limits
+from inference.endpoint import EndpointClient
+from inference.endpoint_calls import Limits
 from inference.endpoint_hosts import Hosts
 
 ANN, BOB, GUILD = 1, 2, 7

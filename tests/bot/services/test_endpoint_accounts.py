@@ -12,6 +12,7 @@ from bot.services.endpoint_accounts import EndpointAccounts
 from bot.services.endpoint_deploys import EndpointDeploys
 from bot.services.endpoint_hub import EndpointHub
 from bot.services.refusal import Refusal
+from inference.endpoint_health import AT_ONCE
 from tests.bot.services.house import ANN, BOB, GUILD, House, refused
 from tests.endpoint_hub import ACCOUNT, EndpointsApi
 from tests.endpoint_server import TOKEN, Container
@@ -91,6 +92,7 @@ async def test_a_deployment_shows_its_price_and_needs_a_yes_by_the_same_person(
     (body,) = api.bodies
     scaling = body["compute"]["scaling"]
     assert (scaling["minReplica"], scaling["scaleToZeroTimeout"], body["type"]) == (0, 15, "authenticated")
+    assert scaling["maxReplica"] == AT_ONCE, "more than one would idle"
     assert await house.endpoints.endpoint_for(ANN, GUILD) is None, "it has no address yet"
     assert (await accounts.status("user", ANN)).state == "pending"
     api.start(made.name or "")

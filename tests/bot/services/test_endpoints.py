@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from pydantic import SecretStr
@@ -68,6 +69,20 @@ async def test_what_came_before_a_failure_is_kept(
     (done,) = await served(house, recorder, await drawing(house))
     assert (done.state, done.error_code) == (JobState.done, "endpoint_not_picture")
     assert len(recorder.shown[done.id]) == 1
+
+
+async def test_a_restart_while_the_endpoint_draws_pays_for_nothing_twice(
+    house: House, recorder: Recorder, container: Container
+) -> None:
+    await put(house, container)
+    container.delay, asked = 0.2, await drawing(house)
+    dispatcher = house.dispatcher(ScriptedGpu(), recorder)
+    await dispatcher.start()
+    while not container.running:
+        await asyncio.sleep(0.01)
+    await dispatcher.stop()
+    (end,) = await served(house, recorder, asked)
+    assert (end.state, end.error_code) == (JobState.failed, "endpoint_cut") and len(container.calls) == 1
 
 
 async def test_a_failure_is_a_code_or_with_auto_our_own_device(
