@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -14,6 +15,7 @@ from inference.bases import locate
 from inference.errors import ModelError
 from inference.fusing import fuse
 from inference.lora import is_lora, merge, read_lora
+from inference.weights import weights_in
 
 SMALL_GIB = 12.0
 """A GPU with no more memory than this keeps nothing that waits: whoever works needs all of it."""
@@ -116,7 +118,7 @@ class Model:
 def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
     """Load a base or a trained model; a LoRA's products are added to its base.
 
-    Raises ModelError(unknown_base | unsupported_architecture | lora_mismatch).
+    Raises ModelError, with codes as `inference.bases.locate`.
     """
     folder = locate(name)
     if not is_lora(folder):
@@ -128,24 +130,42 @@ def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
 
 
 def load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
-    """Load a full model from its folder, which `check_folder` has seen."""
-    unet = _convolutional(UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype), device)
+    """Load a full model from a folder that `check_folder` has seen. Raises ModelError(base_incomplete)."""
+    unet = _convolutional(_part(UNet2DConditionModel, folder, "unet", torch_dtype=dtype), device)
     fuse(unet)
     return Model(
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype).to(device).eval(),
+        text_encoder=_part(CLIPTextModel, folder, "text_encoder", dtype=dtype).to(device).eval(),
         unet=unet,
-        vae=load_vae(folder / "vae", device, dtype),
+        vae=_convolutional(_part(AutoencoderKL, folder, "vae", torch_dtype=dtype), device),
         scheduler=_ddim(folder / "scheduler"),
     )
 
 
-def load_vae(source: str | Path, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+def load_vae(source: str, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
     """A VAE from its folder, or from the Hub by its id. Raises ModelError(unknown_base)."""
     try:
         return _convolutional(AutoencoderKL.from_pretrained(source, torch_dtype=dtype), device)
-    except OSError as error:
-        raise ModelError("unknown_base", f"The VAE {str(source)!r} can't be loaded.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError("unknown_base", f"The VAE {source!r} can't be loaded.") from error
+
+
+def _part(kind: type[Any], folder: Path, part: str, **how: torch.dtype) -> Any:
+    """A part with all its weights: the loaders fill what is missing with random numbers."""
+    weights = weights_in(folder, part)
+    try:
+        module, report = kind.from_pretrained(
+            folder / part, variant=weights.variant if weights else None, output_loading_info=True, **how
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"The {part} of {folder.name!r} can't be loaded: its weights don't fit its configuration."
+        raise ModelError("base_incomplete", message) from error
+    if missing := sorted(report["missing_keys"]):
+        message = f"The {part} of {folder.name!r} lacks {len(missing)} of its weights, such as {missing[0]}."
+        raise ModelError("base_incomplete", message)
+    return module
 
 
 def _copied(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
