@@ -18,7 +18,7 @@ CONFIGURATIONS = (INDEX, _UNET, _VAE, _TEXT_ENCODER, _SCHEDULER)
 _MOST_BYTES = 2**20
 _PREDICTIONS = ("epsilon", "v_prediction")
 
-_Count = Annotated[int, Field(ge=1, le=2**16)]
+_Count = Annotated[int, Field(ge=1, le=2**14)]
 _Widths = Annotated[tuple[_Count, ...], Field(min_length=1, max_length=8)]
 _Component = tuple[str | None, str | None]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +72,8 @@ class Model:
         """The same modules with another model's tokenizer and scheduler."""
         return replace(
             self,
-            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-            scheduler=_ddim(folder / "scheduler"),
+            tokenizer=_tokenizer(folder),
+            scheduler=_ddim(folder),
         )
 
     def freeze(self) -> None:
@@ -134,11 +136,11 @@ def load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Model
     unet = _convolutional(_part(UNet2DConditionModel, folder, "unet", torch_dtype=dtype), device)
     fuse(unet)
     return Model(
-        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        tokenizer=_tokenizer(folder),
         text_encoder=_part(CLIPTextModel, folder, "text_encoder", dtype=dtype).to(device).eval(),
         unet=unet,
         vae=_convolutional(_part(AutoencoderKL, folder, "vae", torch_dtype=dtype), device),
-        scheduler=_ddim(folder / "scheduler"),
+        scheduler=_ddim(folder),
     )
 
 
@@ -153,19 +155,25 @@ def load_vae(source: str, device: torch.device, dtype: torch.dtype) -> Autoencod
 def _part(kind: type[Any], folder: Path, part: str, **how: torch.dtype) -> Any:
     """A part with all its weights: the loaders fill what is missing with random numbers."""
     weights = weights_in(folder, part)
-    try:
+    with _readable(folder, part):
         module, report = kind.from_pretrained(
             folder / part, variant=weights.variant if weights else None, output_loading_info=True, **how
         )
-    except torch.OutOfMemoryError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:
-        message = f"The {part} of {folder.name!r} can't be loaded: its weights don't fit its configuration."
-        raise ModelError("base_incomplete", message) from error
     if missing := sorted(report["missing_keys"]):
         message = f"The {part} of {folder.name!r} lacks {len(missing)} of its weights, such as {missing[0]}."
         raise ModelError("base_incomplete", message)
     return module
+
+
+@contextlib.contextmanager
+def _readable(folder: Path, part: str) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # the loaders raise anything for files that make no sense together
+        message = f"The {part} of {folder.name!r} can't be loaded: its files are damaged or don't fit."
+        raise ModelError("base_incomplete", message) from error
 
 
 def _copied(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
@@ -181,6 +189,12 @@ def _convolutional(module: torch.nn.Module, device: torch.device) -> torch.nn.Mo
     return module.to(device, memory_format=torch.channels_last).eval()
 
 
+def _tokenizer(folder: Path) -> CLIPTokenizer:
+    with _readable(folder, "tokenizer"):
+        return CLIPTokenizer.from_pretrained(folder / "tokenizer")
+
+
 def _ddim(folder: Path) -> DDIMScheduler:
     """DDIM as in lesson step 9, with the model's own betas and prediction type."""
-    return DDIMScheduler.from_pretrained(folder, clip_sample=False, set_alpha_to_one=False)
+    with _readable(folder, "scheduler"):
+        return DDIMScheduler.from_pretrained(folder / "scheduler", clip_sample=False, set_alpha_to_one=False)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.bases import MINI, locate
+from inference.bases import locate
 from inference.errors import ModelError
 from inference.model import load
 from inference.residence import Residence
@@ -91,5 +91,19 @@ def test_weights_that_lack_one_or_fit_no_configuration_are_refused(tmp_path: Pat
         assert caught.value.code == "base_incomplete"
 
 
-def test_the_bundled_model_is_whole() -> None:
-    assert locate("mini") == MINI
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer/tokenizer.json", "version https://git-lfs.github.com/spec/v1"),
+        ("scheduler/scheduler_config.json", '{"num_train_timesteps": "many"}'),
+        ("vae/config.json", '{"block_out_channels": [128, 256, 256], "norm_num_groups": 0}'),
+    ],
+)
+def test_files_that_make_no_sense_to_the_loaders_are_a_sentence(
+    tmp_path: Path, file: str, content: str
+) -> None:
+    folder = copy_mini(tmp_path / "odd")
+    (folder / file).write_text(content)
+    with pytest.raises(ModelError, match=f"The {file.partition('/')[0]} of 'odd' can't be loaded") as caught:
+        load(str(folder), CPU, torch.float32)
+    assert caught.value.code == "base_incomplete"
