@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import torch
 
@@ -11,22 +12,24 @@ from inference.model import Model
 from inference.replay import Replay
 from inference.sampler import decoder_of, unet_of
 
+Result = TypeVar("Result")
+
 _KEPT = 4
 """Graphs of a part that are kept: each holds its own activations."""
 
 
-class Captured:
+class Captured(Generic[Result]):
     """A function of tensors. Filling other weights in place keeps every graph valid.
 
     On a GPU the result is overwritten by the next call with the same shapes.
     """
 
-    def __init__(self, function: Callable[..., torch.Tensor], device: torch.device) -> None:
+    def __init__(self, function: Callable[..., Result], device: torch.device) -> None:
         self._function = function
         self._device = device
-        self._graphs: OrderedDict[tuple[torch.Size, ...], _Graph] = OrderedDict()
+        self._graphs: OrderedDict[tuple[torch.Size, ...], _Graph[Result]] = OrderedDict()
 
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *inputs: torch.Tensor) -> Result:
         """The function of these inputs."""
         if self._device.type != "cuda":
             return self._function(*inputs)
@@ -39,7 +42,7 @@ class Captured:
         return self._graphs[key](inputs)
 
 
-class Denoiser(Captured):
+class Denoiser(Captured[torch.Tensor]):
     """Stands in for a resident UNet, see `inference.sampler.Predict`."""
 
     def __init__(self, model: Model) -> None:
@@ -47,7 +50,7 @@ class Denoiser(Captured):
         self.unet = model.unet
 
 
-class Decoder(Captured):
+class Decoder(Captured[tuple[torch.Tensor, torch.Tensor]]):
     """Stands in for a resident VAE's way from latents to pixels, see `inference.sampler.Decode`."""
 
     def __init__(self, model: Model) -> None:
@@ -55,12 +58,12 @@ class Decoder(Captured):
         self.vae = model.vae
 
 
-class _Graph:
+class _Graph(Generic[Result]):
     """One call at fixed addresses. Nothing refers back to it, so it goes as soon as nobody holds it."""
 
-    def __init__(self, function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> None:
+    def __init__(self, function: Callable[..., Result], inputs: tuple[torch.Tensor, ...]) -> None:
         kept = tuple(one.clone() for one in inputs)
-        output: list[torch.Tensor] = []
+        output: list[Result] = []
 
         def step() -> None:
             output[:] = [function(*kept)]
@@ -68,7 +71,7 @@ class _Graph:
         self._inputs, self._output = kept, output
         self._replay = Replay(step, inputs[0].device)
 
-    def __call__(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def __call__(self, inputs: tuple[torch.Tensor, ...]) -> Result:
         for kept, new in zip(self._inputs, inputs, strict=True):
             kept.copy_(new)
         self._replay()

@@ -92,6 +92,10 @@ class Model:
         }
         return replace(self, **parts)
 
+    def with_single_vae(self) -> Model:
+        """The same model with a copy of its VAE in single precision."""
+        return replace(self, vae=_copied(self.vae, torch.float32))
+
     def pipeline(self) -> StableDiffusionPipeline:
         """The same parts as a diffusers pipeline, to be saved."""
         return StableDiffusionPipeline(

@@ -29,7 +29,8 @@ def fit_colours(model: Model) -> torch.Tensor:
     patches = torch.randn(4, model.unet.config.in_channels, 4, 4, generator=generator)
     latents = patches.repeat_interleave(4, 2).repeat_interleave(4, 3).to(model.device, model.vae.dtype)
     pixels = model.vae.decode(latents / model.vae.config.scaling_factor).sample.float()
-    colours = torch.nn.functional.avg_pool2d(pixels, model.scale)
+    # A VAE that overflows shows grey here: whether its pictures are whole is seen when they are decoded.
+    colours = torch.nn.functional.avg_pool2d(pixels, model.scale).nan_to_num(0.0, 1.0, -1.0)
     return torch.linalg.lstsq(_rows(latents.float()).cpu(), _columns(colours).cpu()).solution
 
 

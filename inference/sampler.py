@@ -17,8 +17,8 @@ from inference.model import Model
 OnLatents = Callable[[int, torch.Tensor], None]
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Latents [N,4,h,w], timestep and context [N,77,d] to the UNet's prediction [N,4,h,w]."""
-Decode = Callable[[torch.Tensor], torch.Tensor]
-"""One latent [1,4,h,w] to bytes [H,W,3]."""
+Decode = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""One latent [1,4,h,w] to bytes [H,W,3], and whether all pixels were numbers, as a tensor [] too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,23 @@ def draw(
         pace()
         on_step(number)
     if not torch.isfinite(latents).all():
-        raise ModelError("not_finite", "The model drew no valid picture: its weights or precision overflow.")
+        raise _not_finite()
     for latent in latents.split(1):
-        yield Image.fromarray(decode(latent).cpu().numpy())
+        yield Image.fromarray(_decoded(model, latent, decode).cpu().numpy())
+
+
+def _decoded(model: Model, latent: torch.Tensor, decode: Decode) -> torch.Tensor:
+    """Bytes [H,W,3]; where the VAE overflows, in single precision. Raises ModelError(not_finite)."""
+    pixels, finite = decode(latent)
+    if not finite and model.vae.dtype != torch.float32:
+        pixels, finite = decoder_of(model.with_single_vae())(latent)
+    if not finite:
+        raise _not_finite()
+    return pixels
+
+
+def _not_finite() -> ModelError:
+    return ModelError("not_finite", "The model drew no valid picture: its weights or precision overflow.")
 
 
 class _Pace:
@@ -137,11 +151,11 @@ def unet_of(model: Model) -> Predict:
 def decoder_of(model: Model) -> Decode:
     """The model's VAE as it is called, and the way from its pixels to bytes."""
 
-    def decode(latent: torch.Tensor) -> torch.Tensor:
+    def decode(latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scaled = (latent / model.vae.config.scaling_factor).to(model.vae.dtype)
         pixels = model.vae.decode(scaled).sample[0].float()
         unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0)
-        return (unit * 255).round().to(torch.uint8)
+        return (unit * 255).round().to(torch.uint8), pixels.isfinite().all()
 
     return decode
 

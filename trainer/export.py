@@ -19,28 +19,28 @@ from data.disk import replacing, replacing_folder
 from inference.bases import locate, locate_vae
 from inference.errors import ModelError
 from trainer.export_files import (
-    Checkpoint,
     PipelineFolder,
-    SafetensorsFile,
     Spec,
     Weights,
+    finite,
     safetensors_header,
     write_tensors,
 )
 from trainer.export_lora import Merged, adapter_of, lora_file
-from trainer.export_names import Entry, entries
+from trainer.export_names import Entry, entries, prediction_metadata
 from trainer.handover import Exported, Format, Moved
 
 Emit = Callable[[BaseModel], None]
 SUFFIXES: Mapping[Format, str] = {"safetensors": ".safetensors", "ckpt": ".ckpt", "lora": ".safetensors"}
 _PARTS = ("unet", "vae", "text_encoder")
+_SCHEDULER = ("scheduler", "scheduler_config.json")
 
 
 def export(model: str, kind: Format, out: Path, *, half: bool, emit: Emit) -> Exported:
     """Write a base, a trained model or an adapter as one file; `out` is replaced once the new one is whole.
 
     Raises ModelError: unknown_base, unsupported_architecture, no_adapter, bad_file, bad_out, disk_full,
-    not_finite; OSError.
+    half_overflow; OSError.
     """
     _check_out(out, SUFFIXES[kind])
     adapter = adapter_of(model)
@@ -65,23 +65,6 @@ def export(model: str, kind: Format, out: Path, *, half: bool, emit: Emit) -> Ex
     return Exported(path=str(out), size_bytes=out.stat().st_size)
 
 
-def import_file(file: Path, base: str, out: Path, *, emit: Emit) -> Exported:
-    """Turn an original-format file into a folder in diffusers layout, shaped and configured like `base`.
-
-    Raises ModelError: unknown_base, unsupported_architecture, bad_file (damaged, or another architecture),
-    bad_out, disk_full; OSError. Code in a `.ckpt` is never run.
-    """
-    if not file.is_file():
-        raise ModelError("bad_file", f"There is no file {file.name}.")
-    if out.exists():
-        raise ModelError("bad_out", f"{out.name} exists already.")
-    folder, reference = open_model(base)
-    original: Weights = Checkpoint(file) if file.suffix == ".ckpt" else SafetensorsFile(file)
-    imported = Imported(original, _plan(folder, reference), reference.specs())
-    write_folder(imported, folder, out, emit)
-    return Exported(path=str(out), size_bytes=sum(spec.nbytes for spec in imported.specs().values()))
-
-
 def open_model(model: str) -> tuple[Path, Weights]:
     """The folder with a model's configuration, and its weights; an adapter is merged as they are read."""
     adapter = adapter_of(model)
@@ -93,57 +76,29 @@ def open_model(model: str) -> tuple[Path, Weights]:
     return folder, Merged(PipelineFolder(folder, vae), adapter)
 
 
-def write_folder(weights: Weights, configs: Path, out: Path, emit: Emit) -> None:
-    """Write weights as a pipeline in diffusers layout, with the configuration and tokenizer of `configs`."""
+def write_folder(
+    weights: Weights, configs: Path, out: Path, emit: Emit, prediction: str | None = None
+) -> None:
+    """Write weights as a pipeline in diffusers layout, with the configuration and tokenizer of `configs`.
+
+    `prediction` says how the UNet's output is to be read, where that is another way than there. Raises
+    ModelError(bad_file | disk_full); OSError.
+    """
     specs = weights.specs()
     progress = Progress(emit, sum(spec.nbytes for spec in specs.values()))
     _check_space(out, progress.total)
     with replacing_folder(out) as incoming:
         _copy_configs(configs, incoming)
+        if prediction is not None:
+            scheduler = config_of(configs, *_SCHEDULER) | {"prediction_type": prediction}
+            incoming.joinpath(*_SCHEDULER).write_text(json.dumps(scheduler, indent=2) + "\n")
         for part in _PARTS:
             names = sorted(name for name in specs if name.startswith(f"{part}."))
             header = [Spec(name.partition(".")[2], specs[name].shape, specs[name].dtype) for name in names]
             file = "model" if part == "text_encoder" else "diffusion_pytorch_model"
             with (incoming / part / f"{file}.safetensors").open("wb") as handle:
                 handle.write(safetensors_header(header, {"format": "pt"}))
-                write_tensors(handle, progress.over(weights.read(name) for name in names))
-
-
-class Imported:
-    """Weights under diffusers' names, read from a file with the original ones."""
-
-    def __init__(self, original: Weights, plan: Sequence[Entry], shapes: Mapping[str, Spec]) -> None:
-        """`shapes` says what each part of the pipeline expects. Raises ModelError(bad_file)."""
-        self._original = original
-        self._places: dict[str, tuple[str, int]] = {}
-        """Name -> original name, and the first element there."""
-        self._specs: dict[str, Spec] = {}
-        there = original.specs()
-        for entry in plan:
-            begin = 0
-            found = there.get(entry.name)
-            for source in entry.sources:
-                wanted = shapes[source]
-                self._places[source] = (entry.name, begin)
-                self._specs[source] = Spec(source, wanted.shape, found.dtype if found else wanted.dtype)
-                begin += _count(wanted.shape)
-            if found is None or _count(found.shape) != begin:
-                raise ModelError(
-                    "bad_file",
-                    f"This file is of another architecture than the chosen base: {entry.name} "
-                    f"{'is missing' if found is None else f'has the shape {list(found.shape)}'}.",
-                )
-
-    def specs(self) -> Mapping[str, Spec]:
-        """All tensors by diffusers' full name."""
-        return self._specs
-
-    def read(self, name: str) -> torch.Tensor:
-        """One tensor, in the shape that diffusers wants."""
-        original, begin = self._places[name]
-        spec = self._specs[name]
-        flat = self._original.read(original).reshape(-1)
-        return flat[begin : begin + _count(spec.shape)].reshape(spec.shape)
+                write_tensors(handle, progress.over(finite(name, weights.read(name)) for name in names))
 
 
 class Progress:
@@ -186,7 +141,7 @@ def _write_checkpoint(out: Path, specs: Sequence[Spec], tensors: Iterator[torch.
 
 
 def _plan(folder: Path, weights: Weights) -> list[Entry]:
-    return entries(weights.specs(), *(_config(folder, part) for part in _PARTS))
+    return entries(weights.specs(), *(config_of(folder, part) for part in _PARTS))
 
 
 def _spec(entry: Entry, weights: Weights, half: bool) -> Spec:
@@ -200,23 +155,23 @@ def _spec(entry: Entry, weights: Weights, half: bool) -> Spec:
 
 def _tensor(entry: Entry, weights: Weights, half: bool) -> torch.Tensor:
     spec = _spec(entry, weights, half)
-    tensors = [weights.read(source) for source in entry.sources]
+    tensors = [finite(source, weights.read(source)) for source in entry.sources]
     tensor = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
     converted = tensor.reshape(spec.shape).to(spec.dtype)
     if half and not converted.isfinite().all():
         raise ModelError(
-            "not_finite", f"{entry.name} has values too large for half precision; export without --half."
+            "half_overflow", f"{entry.name} has values too large for half precision; export without --half."
         )
     return converted
 
 
 def _metadata(folder: Path) -> dict[str, str]:
-    """What the file alone doesn't show: how the model's output is to be read."""
-    kind = _config(folder, "scheduler", "scheduler_config.json").get("prediction_type", "epsilon")
-    return {"format": "pt", "modelspec.prediction_type": "v" if kind == "v_prediction" else kind}
+    prediction = config_of(folder, *_SCHEDULER).get("prediction_type", "epsilon")
+    return {"format": "pt"} | prediction_metadata(prediction)
 
 
-def _config(folder: Path, part: str, file: str = "config.json") -> dict[str, Any]:
+def config_of(folder: Path, part: str, file: str = "config.json") -> dict[str, Any]:
+    """The configuration of one part of a pipeline. Raises ModelError(unknown_base)."""
     try:
         config: dict[str, Any] = json.loads((folder / part / file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -226,7 +181,7 @@ def _config(folder: Path, part: str, file: str = "config.json") -> dict[str, Any
 
 def _copy_configs(source: Path, target: Path) -> None:
     """Everything of a pipeline's folder but its weights, complete for older loaders too."""
-    index = _config(source, ".", "model_index.json")
+    index = config_of(source, ".", "model_index.json")
     kept = {
         name: value for name, value in index.items() if name not in ("safety_checker", "feature_extractor")
     }
@@ -242,7 +197,7 @@ def _copy_configs(source: Path, target: Path) -> None:
 
         write_bpe_files(target / "tokenizer")
     # transformers loads the text encoder in the type that its configuration names; the rest comes in single.
-    encoder = _config(source, "text_encoder") | {"dtype": "float32"}
+    encoder = config_of(source, "text_encoder") | {"dtype": "float32"}
     (target / "text_encoder" / "config.json").write_text(json.dumps(encoder, indent=2) + "\n")
     none = {
         "safety_checker": [None, None],
@@ -263,7 +218,3 @@ def _check_space(out: Path, needed: int) -> None:
     """Say that the disk is too full before it is filled."""
     if shutil.disk_usage(out.parent).free < needed:
         raise ModelError("disk_full", f"The disk has too little room: this needs {needed / 2**30:.1f} GiB.")
-
-
-def _count(shape: Sequence[int]) -> int:
-    return Spec("", tuple(shape), torch.uint8).nbytes

@@ -12,20 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from zipfile import is_zipfile
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from inference.errors import ModelError
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
-    "BOOL": torch.bool,
+    "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64, "BOOL": torch.bool, "C64": torch.complex64,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
+EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2)
 _TAGS = {dtype: tag for tag, dtype in DTYPES.items()}
-_MAX_HEADER = 100 * 2**20
-"""Bytes; the same limit as in the safetensors library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,28 @@ class SafetensorsFile:
     def __init__(self, path: Path) -> None:
         """Raises ModelError(bad_file), OSError."""
         self._path = path
+        try:
+            # The library checks the header against itself and the file's length; it reads no tensor here.
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise ModelError(
+                "bad_file", f"{path.name} is damaged or cut off: download or copy it again."
+            ) from error
         with path.open("rb") as file:
-            try:
-                (length,) = struct.unpack("<Q", file.read(8))
-                if length > _MAX_HEADER:
-                    raise ValueError("header too long")
-                header = json.loads(file.read(length))
-                self.metadata: dict[str, str] = header.pop("__metadata__", {})
-                self._specs = {
-                    name: Spec(name, tuple(entry["shape"]), DTYPES[entry["dtype"]])
-                    for name, entry in header.items()
-                }
-                self._begins = {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items()}
-            except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError("bad_file", f"{path.name} is no whole .safetensors file.") from error
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+        self._begins = {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items()}
+        try:
+            self._specs = {
+                name: Spec(name, tuple(entry["shape"]), DTYPES[entry["dtype"]])
+                for name, entry in header.items()
+            }
+        except KeyError as error:
+            raise ModelError(
+                "bad_file", f"{path.name} holds numbers of the kind {error}, which Likeness can't read."
+            ) from error
 
     def specs(self) -> Mapping[str, Spec]:
         """All tensors of the file by name."""
@@ -127,13 +135,16 @@ class PipelineFolder:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The single-precision weights of one part of a pipeline. Raises ModelError(unknown_base)."""
-    files = sorted(
-        path for path in folder.glob("*.safetensors") if not {"fp16", "non_ema"} & set(path.name.split("."))
-    )
-    if not files:
-        raise ModelError("unknown_base", f"{folder.parent.name}/{folder.name} holds no .safetensors weights.")
-    return files
+    """The weights of one part of a pipeline: in half precision where there are no others.
+
+    Raises ModelError(unknown_base).
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    for unwanted in ({"fp16", "non_ema"}, {"non_ema"}):
+        wanted = [path for path in files if not unwanted & set(path.name.split("."))]
+        if wanted:
+            return wanted
+    raise ModelError("unknown_base", f"{folder.parent.name}/{folder.name} holds no .safetensors weights.")
 
 
 def full_name(part: str, name: str) -> str:
@@ -141,31 +152,6 @@ def full_name(part: str, name: str) -> str:
     if part == "text_encoder" and not name.startswith("text_model."):
         return f"{part}.text_model.{name}"
     return f"{part}.{name}"
-
-
-class Checkpoint:
-    """A `.ckpt` file, whose pickle is read by PyTorch's own reader of plain data: code in it is refused."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises ModelError(bad_file), OSError."""
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-        except OSError:
-            raise
-        except Exception as error:  # pickle, zip and torch each have their own
-            raise ModelError(
-                "bad_file", f"{path.name} is no checkpoint of plain tensors, or it is damaged."
-            ) from error
-        state = content.get("state_dict", content) if isinstance(content, dict) else {}
-        self._tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-
-    def specs(self) -> Mapping[str, Spec]:
-        """All tensors of the file by name."""
-        return {name: Spec(name, tuple(t.shape), t.dtype) for name, t in self._tensors.items()}
-
-    def read(self, name: str) -> torch.Tensor:
-        """One tensor; its memory is the file's own, mapped."""
-        return self._tensors[name]
 
 
 def safetensors_header(specs: Sequence[Spec], metadata: Mapping[str, str]) -> bytes:
@@ -182,6 +168,18 @@ def safetensors_header(specs: Sequence[Spec], metadata: Mapping[str, str]) -> by
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text
+
+
+def finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """The same tensor, if all of its values are numbers. Raises ModelError(bad_file)."""
+    # Of eight bits PyTorch can tell only after a conversion, which is exact.
+    if not (tensor.half() if tensor.dtype in EIGHT_BITS else tensor).isfinite().all():
+        raise ModelError(
+            "bad_file",
+            f"The model is broken: {name} has values that are no numbers (NaN or infinite). "
+            "Use an earlier version of it.",
+        )
+    return tensor
 
 
 def write_tensors(file: BinaryIO, tensors: Iterable[torch.Tensor]) -> None:

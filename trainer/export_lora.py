@@ -5,15 +5,23 @@ The names are those of kohya-ss/sd-scripts, which every interface for Stable Dif
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import torch
 
+from inference.bases import resolve
 from inference.errors import ModelError
 from inference.lora import Pair, is_lora, read_config, read_lora
 from trainer.export_files import Spec, Weights
+from trainer.export_names import prediction_metadata
+
+_SECOND_WIDTH = 1024
+"""Width of what the text encoder says in Stable Diffusion 2.x; 768 in 1.x."""
+_SCHEDULER = "scheduler/scheduler_config.json"
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Adapter:
     rank: int
     alpha: float
     pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
-    """Full name of a module -> A [rank,in] and B [out,rank]."""
+    """Full name of a module -> A [rank,in] and B [out,rank]; a convolution's `in` is channels x kernel."""
     vae: str | None
     """Folder or Hub id of the VAE that draws in the base's place."""
 
@@ -56,7 +64,8 @@ class Merged:
         self._pairs = {f"{module}.weight": pair for module, pair in adapter.pairs.items()}
         there = base.specs()
         for name, (down, up) in self._pairs.items():
-            if name not in there or there[name].shape != (up.shape[0], down.shape[1]):
+            rows, *rest = there[name].shape if name in there else (0,)
+            if (rows, prod(rest)) != (up.shape[0], down.shape[1]):
                 raise ModelError("lora_mismatch", f"The LoRA is for another base than {adapter.base!r}.")
 
     def specs(self) -> Mapping[str, Spec]:
@@ -70,7 +79,8 @@ class Merged:
         if name not in self._pairs:
             return weight
         down, up = (matrix.float() for matrix in self._pairs[name])
-        return torch.addmm(weight, up, down, alpha=self._scaling)
+        changed = torch.addmm(weight.flatten(1), up, down, alpha=self._scaling)
+        return changed.reshape(weight.shape)
 
 
 def _single(dtype: torch.dtype) -> torch.dtype:
@@ -93,5 +103,26 @@ def lora_file(adapter: Adapter, half: bool) -> tuple[list[Spec], Iterator[torch.
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(adapter.rank),
         "ss_network_alpha": str(adapter.alpha),
-    }
+    } | _version(adapter)
     return specs, iter(tensors.values()), metadata
+
+
+def _version(adapter: Adapter) -> dict[str, str]:
+    """The base's kind in the words of kohya-ss/sd-scripts: AUTOMATIC1111 hides a LoRA of another kind."""
+    widths = {down.shape[1] for module, (down, _) in adapter.pairs.items() if module.endswith(".attn2.to_k")}
+    second, prediction = _SECOND_WIDTH in widths, _prediction(adapter.base)
+    version = ("sd_v2" if second else "sd_v1") + ("_v" if prediction == "v_prediction" else "")
+    said = {"ss_v2": str(second), "ss_base_model_version": version}
+    return said if prediction is None else said | prediction_metadata(prediction)
+
+
+def _prediction(base: str) -> str | None:
+    """How the base's output is to be read, if that can be known without its weights."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        source = resolve(base).source
+        file = Path(source) / _SCHEDULER if Path(source).is_dir() else hf_hub_download(source, _SCHEDULER)
+        return str(json.loads(Path(file).read_text()).get("prediction_type", "epsilon"))
+    except (ModelError, OSError, ValueError, AttributeError):
+        return None

@@ -97,6 +97,11 @@ def entries(names: Iterable[str], unet: Config, vae: Config, text_encoder: Confi
     ]
 
 
+def prediction_metadata(prediction: str) -> dict[str, str]:
+    """How the UNet's output is to be read, which tensors don't show (github.com/Stability-AI/ModelSpec)."""
+    return {"modelspec.prediction_type": "v" if prediction == "v_prediction" else prediction}
+
+
 def is_openclip(text_encoder: Config) -> bool:
     """Whether a text encoder is OpenCLIP's (Stable Diffusion 2.x), with names of its own in the original."""
     return text_encoder.get("hidden_act") == "gelu"

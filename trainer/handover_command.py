@@ -63,9 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, metavar="FILE")
     export.set_defaults(run=_export)
     back = commands.add_parser(
-        "import", help="turn such a file into a folder that can be trained and drawn with"
+        "import", help="turn a file of any tool into a folder that can be trained and drawn with"
     )
-    back.add_argument("file", type=Path, metavar="FILE")
+    back.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a whole model or a LoRA: .safetensors, .ckpt, ...; or a folder",
+    )
     back.add_argument("--base", required=True, help="base of the same architecture")
     back.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     back.set_defaults(run=_import)
@@ -108,7 +113,7 @@ def _export(arguments: argparse.Namespace, emit: Emit) -> None:
 
 
 def _import(arguments: argparse.Namespace, emit: Emit) -> None:
-    from trainer.export import import_file
+    from trainer.importing import import_file
 
     emit(import_file(arguments.file, arguments.base, arguments.out, emit=emit))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from inference.errors import ModelError
 from inference.model import load
 from tests.trainer.test_export import picture, quiet
 from trainer.export import export, open_model, write_folder
+from trainer.export_files import SafetensorsFile
 
 LAYER = "mid_block.attentions.0.transformer_blocks.0.attn1"
 
@@ -61,6 +63,36 @@ def test_the_file_has_the_names_that_others_expect(lora: Path, tmp_path: Path) -
     assert there[f"{name}.alpha"] == 8
     assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight" in there
     assert len(there) == 3 * len(source) / 2
+
+
+@pytest.mark.parametrize(
+    ("width", "prediction", "said"),
+    [
+        (768, "epsilon", {"ss_v2": "False", "ss_base_model_version": "sd_v1"}),
+        (1024, "epsilon", {"ss_v2": "True", "ss_base_model_version": "sd_v2"}),
+        (1024, "v_prediction", {"ss_v2": "True", "ss_base_model_version": "sd_v2_v"}),
+    ],
+)
+def test_the_file_says_for_which_stable_diffusion_it_is(
+    tmp_path: Path, width: int, prediction: str, said: dict[str, str]
+) -> None:
+    base, lora = tmp_path / "base", tmp_path / "lora"
+    shutil.copytree(MINI, base)
+    scheduler = base / "scheduler/scheduler_config.json"
+    scheduler.write_text(json.dumps(json.loads(scheduler.read_text()) | {"prediction_type": prediction}))
+    lora.mkdir()
+    layer = f"unet.{LAYER.replace('attn1', 'attn2')}.to_k"
+    matrices = {"lora_A": torch.zeros(4, width), "lora_B": torch.zeros(64, 4)}
+    save_file({f"{layer}.{name}.weight": it for name, it in matrices.items()}, lora / "lora.safetensors")
+    (lora / "lora.json").write_text(json.dumps({"base": str(base), "rank": 4, "alpha": 4.0}))
+    export(str(lora), "lora", tmp_path / "a.safetensors", half=True, emit=quiet)
+    metadata = SafetensorsFile(tmp_path / "a.safetensors").metadata
+    assert said.items() <= metadata.items()
+    assert metadata["modelspec.prediction_type"] == prediction.removesuffix("_prediction")
+    # Without its base the file comes out as well, and says what the adapter alone shows.
+    shutil.rmtree(base)
+    export(str(lora), "lora", tmp_path / "b.safetensors", half=True, emit=quiet)
+    assert SafetensorsFile(tmp_path / "b.safetensors").metadata["ss_v2"] == said["ss_v2"]
 
 
 def test_the_file_over_its_base_draws_the_same(lora: Path, tmp_path: Path) -> None:
