@@ -103,8 +103,8 @@ class Drawing:
     async def _ready(self) -> frozenset[int]:
         """Wait until somebody behind the address is up; returns what a call may hear if nobody is after all.
 
-        Where the proxy says that it has nobody there, the first call goes out all the same: it is what
-        certainly wakes a sleeping endpoint, and if the proxy refuses it, nobody drew.
+        Where the proxy says that it has nobody there, the first call goes out all the same, at once or not
+        at all: it is what certainly wakes a sleeping endpoint, and if the proxy refuses it, nobody drew.
         """
         while not self._up:
             try:
@@ -112,7 +112,7 @@ class Drawing:
                     await self._calls.look(self._target)
                 self._up = True
             except EndpointError as error:
-                if error.asleep and not self._knocked:
+                if error.asleep and not self._knocked and not self._known.turns.locked():
                     self._knocked = True
                     return frozenset({503})
                 await self._waiting.pause(error)
