@@ -7,6 +7,7 @@ when something of it is first used: who knows a base by its folder needs none of
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from data.errors import is_disk_full
 from inference.configuration import CONFIGURATIONS, INDEX, read_configuration
 from inference.errors import ModelError
 from inference.weights import CHECKER, check_paths, names_of, part_weights
+
+# What the HTTP library says in passing quotes the signed addresses that weights are fetched from.
+for _name in ("httpx", "httpx2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 _VAE_PATTERNS = ["config.json", "*.safetensors"]
 _VAE_IGNORED = ["*.fp16.safetensors"]
