@@ -1,4 +1,4 @@
-"""A model as one file in Stable Diffusion's original format, and back (lesson step 8).
+"""A model as one file in Stable Diffusion's original format (lesson step 8).
 
 Tensor by tensor: a `.safetensors` file needs room for one tensor, a `.ckpt` for the model once, because its
 index comes before the data and knows them all.
@@ -23,6 +23,7 @@ from trainer.export_files import (
     Spec,
     Weights,
     finite,
+    is_finite,
     safetensors_header,
     write_tensors,
 )
@@ -158,7 +159,7 @@ def _tensor(entry: Entry, weights: Weights, half: bool) -> torch.Tensor:
     tensors = [finite(source, weights.read(source)) for source in entry.sources]
     tensor = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
     converted = tensor.reshape(spec.shape).to(spec.dtype)
-    if half and not converted.isfinite().all():
+    if half and not is_finite(converted):
         raise ModelError(
             "half_overflow", f"{entry.name} has values too large for half precision; export without --half."
         )

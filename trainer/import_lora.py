@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Collection, Mapping
 
@@ -16,6 +18,7 @@ _MATRIX = re.compile(
     r"(?P<module>.+?)(?:\.lora_|[._]lora\.|\.lora_linear_layer\.)"
     r"(?P<side>down|up|A|B)(?:\.default)?\.weight"
 )
+_PARTS = ("unet", "text_encoder")
 _SIDES = {"down": 0, "A": 0, "up": 1, "B": 1}
 
 
@@ -24,7 +27,9 @@ def is_lora_file(names: Collection[str]) -> bool:
     return any(_LORA.search(name) for name in names)
 
 
-def read_lora_file(name: str, weights: Weights, base: str, wanted: Mapping[str, Spec]) -> Adapter:
+def read_lora_file(
+    name: str, weights: Weights, metadata: Mapping[str, str], base: str, wanted: Mapping[str, Spec]
+) -> Adapter:
     """The file's products, for a base whose tensors are `wanted`.
 
     Each has a scale of its own, which goes into its second matrix. Raises ModelError(bad_file |
@@ -33,28 +38,39 @@ def read_lora_file(name: str, weights: Weights, base: str, wanted: Mapping[str, 
     modules = {_squeezed(tensor.removesuffix(".weight")): tensor.removesuffix(".weight") for tensor in wanted}
     halves: dict[str, dict[int, torch.Tensor]] = {}
     alphas: dict[str, float] = {}
-    for tensor in weights.specs():
+    for tensor, spec in weights.specs().items():
         match = _MATRIX.fullmatch(tensor)
-        if match:
+        if match and len(spec.shape) > 1:
             value = finite(tensor, weights.read(tensor)).float().flatten(1)
             halves.setdefault(_squeezed(match["module"]), {})[_SIDES[match["side"]]] = value
-        elif tensor.endswith(".alpha"):
-            alphas[_squeezed(tensor.removesuffix(".alpha"))] = float(weights.read(tensor))
+        elif tensor.endswith(".alpha") and math.prod(spec.shape) == 1:
+            alphas[_squeezed(tensor.removesuffix(".alpha"))] = float(finite(tensor, weights.read(tensor)))
         else:
             raise ModelError(
                 "bad_file",
                 f"{name} is a LoRA of a kind that Likeness can't read (LyCORIS or DoRA: it holds {tensor}). "
                 "Merge it into its base with the tool that made it, and import the whole model.",
             )
+    of_part = _alphas(metadata)
     pairs = {}
     for key, pair in halves.items():
         if key not in modules or len(pair) != 2 or len(pair[0]) != pair[1].shape[1]:
             raise ModelError(
                 "lora_mismatch", f"{name} is a LoRA for another kind of model than {base}: {key} isn't there."
             )
-        rank = len(pair[0])
-        pairs[modules[key]] = (pair[0], pair[1] * (alphas.get(key, rank) / rank))
+        module, rank = modules[key], len(pair[0])
+        alpha = alphas.get(key, of_part.get(module.partition(".")[0], rank))
+        pairs[module] = (pair[0], pair[1] * (alpha / rank))
     return Adapter(base=base, rank=1, alpha=1.0, pairs=pairs, vae=None)
+
+
+def _alphas(metadata: Mapping[str, str]) -> dict[str, float]:
+    """The alpha of all products in a part, where diffusers' metadata say it."""
+    try:
+        said = json.loads(metadata["lora_adapter_metadata"])
+        return {part: float(said[f"{part}.lora_alpha"]) for part in _PARTS if f"{part}.lora_alpha" in said}
+    except (KeyError, ValueError, TypeError):
+        return {}
 
 
 def _squeezed(module: str) -> str:

@@ -44,7 +44,7 @@ def import_file(file: Path, base: str, out: Path, *, emit: Emit) -> Exported:
         original = open_weights(file)
         folder, reference = open_model(base)
         if is_lora_file(original.specs()):
-            adapter = read_lora_file(file.name, original, base, reference.specs())
+            adapter = read_lora_file(file.name, original, original.metadata, base, reference.specs())
             weights = Merged(reference, adapter)
         else:
             weights = _whole(file.name, original, base, folder, reference)

@@ -195,9 +195,11 @@ def test_a_lora_is_merged_into_the_base(tmp_path: Path, names: str) -> None:
             if names == "early diffusers":
                 stem = stem.replace(".to_", ".processor.to_").replace("to_out.0", "to_out")
             is_down = name.endswith("lora_A.weight")
-            # Ours has alpha = 2 x rank; theirs say nothing, which is alpha = rank.
-            tensors[f"{stem}{down if is_down else up}.weight"] = tensor if is_down else tensor * 2
-        save_file(tensors, tmp_path / "a.safetensors")
+            # Ours has alpha = 2 x rank. Theirs say nothing, which is alpha = rank; or the metadata tell it.
+            scale = 1 if is_down or names == "diffusers" else 2
+            tensors[f"{stem}{down if is_down else up}.weight"] = tensor * scale
+        said = {"lora_adapter_metadata": '{"unet.lora_alpha": 8, "text_encoder.lora_alpha": 8}'}
+        save_file(tensors, tmp_path / "a.safetensors", said if names == "diffusers" else None)
     import_file(tmp_path / "a.safetensors", "mini", tmp_path / "out", emit=quiet)
     import_file(ours, "mini", tmp_path / "merged", emit=quiet)
     there, wanted = weights(tmp_path / "out"), weights(tmp_path / "merged")
@@ -248,6 +250,7 @@ def refusal(file: Path, base: str = "mini") -> str:
     ("names", "said"),
     [
         (["lora_unet_mid_block.hada_w1_a"], "LyCORIS"),
+        (["lora_unet_mid_block.alpha"], "LyCORIS"),
         (["lora_unet_double_blocks_0.lora_down.weight", "lora_unet_double_blocks_0.lora_up.weight"],
          "LoRA for another kind"),
         (["emb_params"], "embedding"),
