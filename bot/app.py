@@ -55,6 +55,7 @@ from data.reports import Reports
 from data.secrets import Vault, read_keys
 from data.settings import Settings
 from data.styles import Styles
+from inference.bases import resolve
 from inference.endpoint import EndpointClient
 from inference.endpoint_hosts import Hosts
 
@@ -106,13 +107,13 @@ class App:
         self.config = config
         self.files = FileStore(config.home)
         waiting = config.base if config.standby and has_gpu() else None
-        self.gpu = gpu or LocalGpu(self.files.logs, standby=waiting)
+        self.gpu = gpu or LocalGpu(self.files.logs, standby=waiting, cache_gib=config.engine_cache_gib)
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open what is kept and begin to serve the queue. Raises HomeInUse, DatabaseTooNew, BadKey, OSError.
+        """Open what is kept and begin to serve the queue. After a failure nothing stays open.
 
-        After a failure nothing stays open.
+        Raises ModelError (the base), HomeInUse, DatabaseMissing, BadDatabase, BadKey, OSError.
         """
         try:
             await self._start()
@@ -121,8 +122,10 @@ class App:
             raise
 
     async def _start(self) -> None:
+        await asyncio.to_thread(resolve, self.config.base)
         lock = await asyncio.to_thread(self._take_home)
         self._opened.callback(lock.close)
+        await asyncio.to_thread(self.files.check_database)
         self.db = await Database.open(self.files.database)
         self._opened.push_async_callback(self.db.close)
         self._opened.push_async_callback(self.gpu.close)
