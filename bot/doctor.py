@@ -15,6 +15,7 @@ from bot.config import Config
 from bot.gpu.base import Gpu
 from data.database import BadDatabase
 from data.database import examine as examine_database
+from data.disk import nearest
 from data.errors import CodedError
 from data.files import DATABASE, SECRET_KEY
 from data.secrets import BadKey, read_keys
@@ -122,8 +123,7 @@ def _key(config: Config) -> Check:
 
 
 def _disk(home: Path) -> Check:
-    there = next(folder for folder in (home.resolve(), *home.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(there).free / 2**30
+    free = shutil.disk_usage(nearest(home)).free / 2**30
     if free >= _NEEDED_GIB:
         return Check("disk", True, f"{free:.1f} GiB free")
     return Check("disk", False, f"only {free:.1f} GiB free; {_NEEDED_GIB:.0f} GiB are needed")

@@ -145,8 +145,8 @@ def examine(path: Path) -> int:
         fault = str(error)
     if fault != "ok":
         raise BadDatabase(
-            f"{path} is damaged: {fault.splitlines()[-1]}. Nothing was changed. Put it back from your backup, or from a copy "
-            f"that an update left beside it ({path.name}.before-*)."
+            f"{path} is damaged: {fault.splitlines()[-1]}. Nothing was changed. Put it back from your "
+            f"backup, or from a copy that an update left beside it ({path.name}.before-*)."
         )
     if tables and not version:
         raise BadDatabase(

@@ -34,10 +34,14 @@ def is_free(folder: Path, *marks: str) -> bool:
     return all(entry.name.startswith(".") for entry in folder.iterdir())
 
 
+def nearest(folder: Path) -> Path:
+    """A folder, or the first above it that is there."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+
+
 def check_writable(folder: Path) -> None:
     """Raise OSError unless files can be made in a folder, or where it would be made; nothing is left."""
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    with tempfile.TemporaryFile(dir=there) as file:
+    with tempfile.TemporaryFile(dir=nearest(folder)) as file:
         file.write(b"\0")
 
 
