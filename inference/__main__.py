@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from data.cores import share_cores
 from data.disk import nearest, typed_path
-from data.errors import CodedError
 from inference.bases import locate
+from inference.errors import ModelError
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
 
 
@@ -93,18 +93,20 @@ def main() -> int:
         return 2
     try:
         return _draw(request)
-    except CodedError as error:
+    except ModelError as error:
         print(error.message, file=sys.stderr)
-    except OSError as error:
-        print(f"{request.out} can't be written: {error.strerror}. Choose another --out.", file=sys.stderr)
-    return 1
+        return 1
 
 
 def _draw(request: DrawRequest) -> int:
-    """Draw for a person; the exit status. Raises CodedError, OSError."""
+    """Draw for a person; the exit status. Raises ModelError."""
     out = Path(request.out)
     terminal = _Terminal(out)
-    with tempfile.TemporaryDirectory(prefix=".draw-", dir=nearest(out)) as drawn:
+    try:
+        room = tempfile.TemporaryDirectory(prefix=".draw-", dir=nearest(out))
+    except OSError as error:
+        raise ModelError("bad_out", f"{out} can't be written: {error.strerror}.") from error
+    with room as drawn:
         locate(request.model)
         from inference.engine import Engine  # torch takes seconds to import: a mistake needn't wait for it
 

@@ -5,7 +5,7 @@ from data.errors import CodedError
 
 class ModelError(CodedError):
     """Codes: unknown_base, unsupported_architecture, lora_mismatch, bad_size, bad_init, not_finite,
-    out_of_memory, cancelled, bad_setting.
+    out_of_memory, cancelled, bad_setting, bad_out.
     """
 
 

@@ -12,7 +12,7 @@ import pytest
 from inference.bases import MINI
 from tests.models import write_lora
 from trainer.export import export
-from trainer.handover_command import main
+from trainer.handover_command import _parser, main
 
 EXPORT = ["export", str(MINI), "--format=safetensors"]
 IMPORT = ["import", str(MINI / "model_index.json"), "--base=mini"]
@@ -67,6 +67,11 @@ def test_where_nothing_can_be_written_is_said_first(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     assert "can't be written" in refusal([*words, f"--out={tmp_path / place}"], capfd)
+
+
+def test_what_a_publication_removes_in_the_end_is_a_folder_of_its_own(tmp_path: Path) -> None:
+    words = ["publish", "model", "--repo=ann/abraza", f"--stage={tmp_path}"]
+    assert tmp_path in _parser().parse_args(words).stage.parents
 
 
 def test_an_import_makes_the_folders_that_lead_to_it(tmp_path: Path) -> None:
