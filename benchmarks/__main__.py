@@ -10,6 +10,7 @@ import importlib
 import logging
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks.report import publish
@@ -35,7 +36,10 @@ def main(words: list[str]) -> int:
     benchmark.options(parser)
     arguments = parser.parse_args(words[1:])
     arguments.out = arguments.out.resolve()
-    rows = benchmark.measure(arguments)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.out) as room:  # nothing else there is removed
+        arguments.room = Path(room)
+        rows = benchmark.measure(arguments)
     publish(name, rows, "python -m benchmarks " + " ".join(words), arguments.out)
     return 0
 

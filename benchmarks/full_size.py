@@ -13,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from data.disk import is_free
 from inference.bases import MINI
 from inference.layout import save_pipeline
 from trainer.pretrain.architecture import build_scheduler
@@ -93,4 +94,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--version", choices=("1.5", "2.1"), default="1.5")
     arguments = parser.parse_args()
+    if not is_free(arguments.folder):
+        parser.error(f"{arguments.folder} holds other files: choose a new folder")
     write_full_size(arguments.folder, arguments.version)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -33,10 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    model, root = model_of(arguments), arguments.out / "journey"
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
-    return asyncio.run(_measure(arguments, model, root))
+    return asyncio.run(_measure(arguments, model_of(arguments), arguments.room))
 
 
 async def _measure(arguments: argparse.Namespace, model: Path, root: Path) -> list[Row]:

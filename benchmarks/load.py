@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import statistics
 import time
 from pathlib import Path
@@ -32,9 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    home = arguments.out / "load"
-    shutil.rmtree(home, ignore_errors=True)
-    return asyncio.run(_measure(arguments, home))
+    return asyncio.run(_measure(arguments, arguments.room))
 
 
 async def _measure(arguments: argparse.Namespace, home: Path) -> list[Row]:

@@ -48,7 +48,6 @@ def stock(folder: Path) -> StableDiffusionPipeline:
 
 def copies(folder: Path, count: int, into: Path) -> list[str]:
     """As many models as people: hard links that cost no disk, each another model to whoever loads it."""
-    shutil.rmtree(into, ignore_errors=True)
     made = [into / f"person-{number}" for number in range(count)]
     for target in made:
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import statistics
 import time
 from collections.abc import AsyncGenerator, Awaitable
@@ -39,10 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
-    model, root = model_of(arguments), arguments.out / "sharing"
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
-    return asyncio.run(_Sharing(arguments, model, root).run())
+    return asyncio.run(_Sharing(arguments, model_of(arguments), arguments.room).run())
 
 
 class _Sharing:

@@ -33,14 +33,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> list[Row]:
     folder = model_of(arguments)
-    people = copies(folder, arguments.people, arguments.out / "people")
-    return [*_switches(folder, people, arguments.out), *_rounds(people, arguments)]
+    people = copies(folder, arguments.people, arguments.room / "people")
+    return [*_switches(folder, people, arguments.room), *_rounds(people, arguments)]
 
 
-def _switches(folder: Path, people: Sequence[str], out: Path) -> list[Row]:
+def _switches(folder: Path, people: Sequence[str], room: Path) -> list[Row]:
     models = Residence(pick_device(), drawing_dtype(pick_device()), budget=2**50)
     unet = models.get(str(folder)).unet
-    loras = [write_lora(out / "loras" / str(number), folder, unet) for number in range(2)]
+    loras = [write_lora(room / "loras" / str(number), folder, unet) for number in range(2)]
     few = people[: min(len(people), 5)]
     _get(models, loras[0])
     return [
@@ -98,7 +98,7 @@ def _engine_draws(engine: Engine, arguments: argparse.Namespace) -> Callable[[st
     def draw(name: str) -> None:
         request = DrawRequest(
             id="1", model=name, prompt="photo of a person", count=1, steps=arguments.steps, seed=SEED,
-            out=str(arguments.out / "switching"),
+            out=str(arguments.room / "switching"),
         )  # fmt: skip
         engine.run(request, tell, lambda: False)
 
@@ -108,6 +108,6 @@ def _engine_draws(engine: Engine, arguments: argparse.Namespace) -> Callable[[st
 def _stock_draws(arguments: argparse.Namespace) -> Callable[[str], None]:
     def draw(name: str) -> None:
         pictures = stock(Path(name))("photo of a person", num_inference_steps=arguments.steps).images
-        pictures[0].save(arguments.out / "switching" / "stock.png")
+        pictures[0].save(arguments.room / "switching" / "stock.png")
 
     return draw

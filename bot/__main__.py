@@ -14,10 +14,13 @@ from pathlib import Path
 import discord
 
 from bot.app import App, HomeInUse
-from bot.config import Config
+from bot.config import BadConfig, Config, read_config
 from bot.health import healthy
-from data.database import DatabaseTooNew
+from data.database import BadDatabase
+from data.disk import typed_path
+from data.files import DatabaseMissing
 from data.secrets import BadKey
+from inference.errors import ModelError
 
 LOG_BYTES = 5 * 2**20
 
@@ -25,15 +28,23 @@ LOG_BYTES = 5 * 2**20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status says whether it went well."""
     options = _parser().parse_args(arguments)
-    config = Config()
+    try:
+        config = read_config()
+    except BadConfig as error:
+        print(error, file=sys.stderr)
+        return 1
     try:
         return asyncio.run(_until_stopped(_command(options, config)))
     except KeyboardInterrupt:
         return 130
-    except (HomeInUse, DatabaseTooNew, BadKey) as error:
+    except (HomeInUse, DatabaseMissing, BadDatabase, BadKey) as error:
         print(error, file=sys.stderr)
+    except ModelError as error:
+        print(f"LIKENESS_BASE can't be used: {error.message}", file=sys.stderr)
     except OSError as error:
-        print(f"The folder {config.home} can't be used: {error.strerror or error}.", file=sys.stderr)
+        print(
+            f"{error.filename} can't be used: {error.strerror}." if error.filename else error, file=sys.stderr
+        )
     except discord.LoginFailure:
         print(
             "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
@@ -51,16 +62,23 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=about)
         command.add_argument(
-            "--port", type=int, help="first port of the page (LIKENESS_PORT or 8642); 0: any"
+            "--port", type=_port, help="first port of the page (LIKENESS_PORT or 8642); 0: any"
         )
     demo = commands.add_parser("demo", help="train and imagine in the sandbox by script, and report")
     demo.add_argument(
-        "--out", type=Path, default=Path("out/demo"), help="folder of the report and the pictures"
+        "--out", type=typed_path, default=Path("out/demo"), help="folder of the report and the pictures"
     )
     commands.add_parser("sync", help="tell Discord which commands there are")
     commands.add_parser("doctor", help="check this machine and say what is missing")
     commands.add_parser("health", help="exit status 0 while a bot works in this home folder")
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{port} is no port: they go from 0 to 65535")
+    return port
 
 
 async def _command(options: argparse.Namespace, config: Config) -> int:
@@ -72,13 +90,12 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
         case "sync":
             return await _sync(config)
         case "doctor":
-            return await _doctor(config)
+            return await _doctor(config if config.discord_token else _in_sandbox(config))
         case "health":
             return 0 if healthy(config.home) else 1
     on_discord = options.command == "run" and config.discord_token is not None
     if not on_discord:
-        # Its people and channels are not Discord's: neither may serve the other's jobs.
-        config = config.model_copy(update={"home": config.home / "sandbox"})
+        config = _in_sandbox(config)
     _log_to(config.home, quiet=not on_discord)
     app = App(config)
     await app.start()
@@ -93,6 +110,11 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
     finally:
         await app.close()
     return 0
+
+
+def _in_sandbox(config: Config) -> Config:
+    """Its people and channels are not Discord's: neither may serve the other's jobs."""
+    return config.model_copy(update={"home": config.home / "sandbox"})
 
 
 async def _until_stopped(work: Coroutine[None, None, int]) -> int:
@@ -121,11 +143,15 @@ async def _sync(config: Config) -> int:
 async def _doctor(config: Config) -> int:
     from bot.doctor import examine
 
-    app = App(config)
     try:
-        checks = await examine(config, app.gpu)
-    finally:
-        await app.gpu.close()
+        gpu = App(config).gpu
+    except OSError:  # the home, which the checks will say
+        checks = await examine(config, None)
+    else:
+        try:
+            checks = await examine(config, gpu)
+        finally:
+            await gpu.close()
     for check in checks:
         print(f"{'ok' if check.ok else 'NO':>3}  {check.name:<10} {check.detail}")
     return 0 if all(check.ok for check in checks) else 1

@@ -108,14 +108,13 @@ class App:
         self.config = config
         self.files = FileStore(config.home)
         waiting = config.base if config.standby and has_gpu() else None
-        self.gpu = gpu or LocalGpu(self.files.logs, standby=waiting)
+        self.gpu = gpu or LocalGpu(self.files.logs, standby=waiting, cache_gib=config.engine_cache_gib)
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open what is kept and begin to serve the queue.
+        """Open what is kept and begin to serve the queue. After a failure nothing stays open.
 
-        After a failure nothing stays open. Raises HomeInUse, DatabaseTooNew, BadKey, OSError, and ModelError
-        for a base that is of no use.
+        Raises ModelError (the base is of no use), HomeInUse, DatabaseMissing, BadDatabase, BadKey, OSError.
         """
         try:
             await self._start()
@@ -127,6 +126,7 @@ class App:
         await self._look_at_base()
         lock = await asyncio.to_thread(self._take_home)
         self._opened.callback(lock.close)
+        await asyncio.to_thread(self.files.check_database)
         self.db = await Database.open(self.files.database)
         self._opened.push_async_callback(self.db.close)
         self._opened.push_async_callback(self.gpu.close)

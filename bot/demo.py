@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,10 +15,11 @@ from pathlib import Path
 from PIL import Image
 
 from bot.app import App
-from bot.config import Config
+from bot.config import read_config
 from bot.gpu.base import Gpu
 from bot.sandbox import World, world
 from bot.selfies import FOLDER, SELFIES_NAME, selfies
+from data.disk import is_free, replacing
 from data.jobs import Job, JobKind, JobState
 from data.models import Model
 from data.toys.reader import read_many
@@ -31,6 +33,7 @@ MEASURED = 16
 """Pictures of each model in which the identity is read."""
 
 SEED = 2024
+REPORT = "report.json"
 PATIENCE_SECONDS = 1800.0
 
 
@@ -55,9 +58,12 @@ class Report:
 
 async def demo(out: Path, gpu: Gpu | None = None) -> int:
     """Do all of it in a fresh home, leave `report.json` and pictures in `out`; 0 when everything worked."""
+    if not await asyncio.to_thread(is_free, out, REPORT):
+        print(f"{out} holds files that no demo has left there: choose another --out.", file=sys.stderr)
+        return 1
     await asyncio.to_thread(_empty, out)
     report = Report()
-    app = App(Config(discord_token=None, home=out / "home"), gpu)
+    app = App(read_config(discord_token=None, home=out / "home"), gpu)
     await app.start()
     try:
         async with world(app) as here:
@@ -67,7 +73,7 @@ async def demo(out: Path, gpu: Gpu | None = None) -> int:
         report.error = str(error) or type(error).__name__
     finally:
         await app.close()
-    (out / "report.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    _write(report, out)
     _print_table(report, out)
     return 1 if report.error else 0
 
@@ -192,9 +198,15 @@ def _empty(folder: Path) -> None:
     """Make room for a new run: what an earlier demo left goes, anything else in the folder stays."""
     for left in (folder / "home", *folder.glob("identity-*")):
         shutil.rmtree(left, ignore_errors=True)
-    for file in (folder / "report.json", *folder.glob("sample-*.png"), *folder.glob("picture-*.png")):
+    for file in (*folder.glob("sample-*.png"), *folder.glob("picture-*.png")):
         file.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
+    _write(Report(error="The demo did not come to its end."), folder)  # by which a next one knows the folder
+
+
+def _write(report: Report, folder: Path) -> None:
+    with replacing(folder / REPORT) as file:
+        file.write(json.dumps(asdict(report), indent=2).encode() + b"\n")
 
 
 def _say(line: str) -> None:
@@ -209,7 +221,7 @@ def _print_table(report: Report, out: Path) -> None:
         ("identity before", f"{report.identity_before:.0%}"),
         ("identity after", f"{report.identity_after:.0%}"),
         ("samples", f"{len(report.samples)}"),
-        ("report", str(out / "report.json")),
+        ("report", str(out / REPORT)),
     ]
     for name, value in rows:
         _say(f"{name:<16} {value}")

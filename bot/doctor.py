@@ -13,7 +13,12 @@ from pathlib import Path
 
 from bot.config import Config
 from bot.gpu.base import Gpu
+from data.database import BadDatabase
+from data.database import examine as examine_database
+from data.disk import nearest
 from data.errors import CodedError
+from data.files import DATABASE, SECRET_KEY
+from data.secrets import BadKey, read_keys
 from inference.bases import look_up
 
 _OLDEST_PYTHON = (3, 11)
@@ -33,7 +38,15 @@ class Check:
 async def examine(config: Config, gpu: Gpu | None) -> list[Check]:
     """All checks; without `gpu` the device is left out."""
     checks = await asyncio.to_thread(
-        lambda: [_python(), _torchvision(), _home(config.home), _disk(config.home), _base(config.base)]
+        lambda: [
+            _python(),
+            _torchvision(),
+            _home(config.home),
+            _disk(config.home),
+            _database(config.home),
+            _key(config),
+            _base(config.base),
+        ]
     )
     checks.append(_token(config))
     if gpu is not None:
@@ -88,9 +101,29 @@ def _home(home: Path) -> Check:
     return Check("home", True, str(home.resolve()))
 
 
+def _database(home: Path) -> Check:
+    file = home / DATABASE
+    try:
+        version = examine_database(file)
+    except (BadDatabase, OSError) as error:
+        return Check("database", False, str(error))
+    return Check("database", True, f"whole, version {version}" if version else "none yet")
+
+
+def _key(config: Config) -> Check:
+    """The key that seals tokens; a missing file is made at the first start."""
+    file, configured = config.home / SECRET_KEY, config.secret_key
+    try:
+        if configured is None and not file.exists():
+            return Check("key", True, f"none yet; {SECRET_KEY} will be made")
+        read_keys(configured.get_secret_value() if configured else None, file)
+    except (BadKey, OSError) as error:
+        return Check("key", False, str(error))
+    return Check("key", True, "LIKENESS_SECRET_KEY is set" if configured else str(file))
+
+
 def _disk(home: Path) -> Check:
-    there = next(folder for folder in (home.resolve(), *home.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(there).free / 2**30
+    free = shutil.disk_usage(nearest(home)).free / 2**30
     if free >= _NEEDED_GIB:
         return Check("disk", True, f"{free:.1f} GiB free")
     return Check("disk", False, f"only {free:.1f} GiB free; {_NEEDED_GIB:.0f} GiB are needed")

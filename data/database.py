@@ -17,7 +17,11 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 Parameters = Iterable[Any]
 
 
-class DatabaseTooNew(RuntimeError):
+class BadDatabase(RuntimeError):
+    """The file is damaged, can't be opened or is another program's. Nothing was written to it."""
+
+
+class DatabaseTooNew(BadDatabase):
     """The database was written by a newer version of this program than the one that opens it."""
 
 
@@ -36,7 +40,7 @@ class Database:
     async def open(cls, path: Path, migrations: Path = _MIGRATIONS) -> Database:
         """Open `path`, create it if need be, and bring it up to date.
 
-        Raises DatabaseTooNew, or sqlite3.Error when a migration fails; the database is then unchanged.
+        Raises BadDatabase, or sqlite3.Error when a migration fails; the database is then unchanged.
         """
         await asyncio.to_thread(_migrate, path, migrations)
         writer = await _connect(path)
@@ -103,19 +107,53 @@ async def _connect(path: Path) -> aiosqlite.Connection:
 
 def _migrate(path: Path, folder: Path) -> None:
     scripts = {int(script.name[:4]): script for script in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))}
+    version = examine(path)
+    if version > max(scripts, default=0):
+        raise DatabaseTooNew(
+            f"{path} has version {version}, this program knows versions up to {max(scripts, default=0)}: "
+            "update the program, or restore the backup that the newer one left beside the database."
+        )
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > max(scripts, default=0):
-            raise DatabaseTooNew(
-                f"{path} has version {version}, this program knows versions up to {max(scripts, default=0)}: "
-                "update the program, or restore the backup that the newer one left beside the database."
-            )
         ahead = sorted(number for number in scripts if number > version)
         if version and ahead:
             _back_up(connection, path.with_name(f"{path.name}.before-{ahead[0]:04d}"))
         for number in ahead:
             _apply(connection, number, scripts[number].read_text(encoding="utf-8"))
+
+
+def examine(path: Path) -> int:
+    """Read a database through and write nothing; returns its version, 0 for a new one. Blocking.
+
+    Raises BadDatabase.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+            (fault,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            tables = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        raise BadDatabase(
+            f"{path} can't be opened: {error}. See that you may read and write it, and that no other program "
+            "holds it."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        fault = str(error)
+    if fault != "ok":
+        raise BadDatabase(
+            f"{path} is damaged: {fault.splitlines()[-1]}. Nothing was changed. Put it back from your "
+            f"backup, or from a copy that an update left beside it ({path.name}.before-*)."
+        )
+    if tables and not version:
+        raise BadDatabase(
+            f"{path} is the database of another program. Nothing was changed. Move it away, or choose "
+            "another folder as LIKENESS_HOME."
+        )
+    return version
 
 
 def _back_up(connection: sqlite3.Connection, target: Path) -> None:

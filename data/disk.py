@@ -1,4 +1,7 @@
-"""Files that are whole or not there: written beside, flushed, then renamed; and locks between processes."""
+"""Files that are whole or not there: written beside, flushed, then renamed; and locks between processes.
+
+And what is looked at before anything is written, so that nobody loses a file of his own.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,40 @@ import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+
+def typed_path(text: str) -> Path:
+    """A path that a person typed: `~` is the home folder, also where no shell has replaced it."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # there is nobody of that name
+        return Path(text)
+
+
+def is_free(folder: Path, *marks: str) -> bool:
+    """Whether a folder may be filled and cleared: it isn't there, is empty, or holds one of our `marks`.
+
+    Hidden files don't count. Raises OSError where it is a file or can't be read.
+    """
+    if not folder.exists() or any((folder / mark).exists() for mark in marks):
+        return True
+    return all(entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def nearest(folder: Path) -> Path:
+    """A folder, or the first above it that is there."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError unless files can be made in a folder, or where it would be made; nothing is left."""
+    with tempfile.TemporaryFile(dir=nearest(folder)) as file:
+        file.write(b"\0")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,12 @@ import uuid
 from pathlib import Path
 
 _INCOMING = ".incoming"
+DATABASE = "likeness.sqlite3"
+SECRET_KEY = "secret.key"
+
+
+class DatabaseMissing(RuntimeError):
+    """Folders are full and no database knows of what: it is somebody else's, or its database was lost."""
 
 
 class FileStore:
@@ -19,20 +25,27 @@ class FileStore:
         self.home = home.resolve()
         # Faces are nobody's business on this machine; a folder that is there already keeps its mode.
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (
-            self.jobs,
-            self.drafts,
-            self.handovers,
-            self.models,
-            self.all_pictures,
-            self.logs,
-            self.home / "class_images",
-        ):
+        for folder in (*self._swept, self.logs, self.home / "class_images"):
             folder.mkdir(parents=True, exist_ok=True)
 
     @property
+    def _swept(self) -> tuple[Path, ...]:
+        """Folders in which whatever the database doesn't know is removed."""
+        return (self.jobs, self.drafts, self.handovers, self.models, self.all_pictures)
+
+    @property
     def database(self) -> Path:
-        return self.home / "likeness.sqlite3"
+        return self.home / DATABASE
+
+    def check_database(self) -> None:
+        """Raise DatabaseMissing where a new database would have everything that lies here swept away."""
+        if self.database.exists() and self.database.stat().st_size:
+            return
+        if full := [folder.name for folder in self._swept if any(folder.iterdir())]:
+            raise DatabaseMissing(
+                f"{self.home} holds files in {', '.join(full)}, but no database {DATABASE} that knows them. "
+                "Put the database back from your backup, or choose an empty folder as LIKENESS_HOME."
+            )
 
     def remove_backups(self, before: float) -> None:
         """Remove what an update made of the database before a time (of time.time)."""
@@ -43,7 +56,7 @@ class FileStore:
     @property
     def secret_key(self) -> Path:
         """What opens the sealed tokens in the database: a backup that should not hold both leaves it out."""
-        return self.home / "secret.key"
+        return self.home / SECRET_KEY
 
     @property
     def logs(self) -> Path:
@@ -138,8 +151,11 @@ class FileStore:
 
     def sweep(self) -> None:
         """Remove what a crash left half-written."""
-        for pattern in (f"*{_INCOMING}", f"*/*{_INCOMING}", f"pictures/*/*{_INCOMING}"):
-            for leftover in self.home.glob(pattern):
+        places = [(self.home, f"{name}*{_INCOMING}") for name in (DATABASE, SECRET_KEY)]
+        places += [(folder, f"*{_INCOMING}") for folder in (*self._swept, self.style_examples)]
+        places += [(self.all_pictures, f"*/*{_INCOMING}")]
+        for folder, pattern in places:
+            for leftover in folder.glob(pattern):
                 if leftover.is_dir():
                     shutil.rmtree(leftover)
                 else:

@@ -28,12 +28,12 @@ def read_keys(configured: str | None, file: Path) -> list[Fernet]:
     Raises BadKey, OSError.
     """
     if configured:
-        return [_key(text.strip()) for text in configured.split(",")]
+        return [_key(text.strip(), "LIKENESS_SECRET_KEY") for text in configured.split(",")]
     if not file.exists():
         _write_key(file)
     if file.stat().st_mode & 0o077:
         raise BadKey(f"Other people can read {file}: run chmod 600 on it.")
-    keys = [_key(line) for line in file.read_text().split()]
+    keys = [_key(line, str(file)) for line in file.read_text(encoding="utf-8", errors="replace").split()]
     if not keys:
         raise BadKey(f"{file} is empty: restore it, or remove it and have everybody give their tokens again.")
     return keys
@@ -50,11 +50,13 @@ def _write_key(file: Path) -> None:
     incoming.rename(file)
 
 
-def _key(text: str) -> Fernet:
+def _key(text: str, place: str) -> Fernet:
     try:
         return Fernet(text)
     except ValueError:
-        raise BadKey("A secret key must be 32 bytes in URL-safe base64; see .env.example.") from None
+        raise BadKey(
+            f"A secret key must be 32 bytes in URL-safe base64, unlike the one in {place}; see .env.example."
+        ) from None
 
 
 class Vault:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from data.cores import share_cores
+from data.disk import nearest, typed_path
+from inference.bases import locate
+from inference.errors import ModelError
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
 
 
@@ -31,32 +36,44 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--height", type=int, default=None)
     draw.add_argument("--init", help="a picture to start from")
     draw.add_argument("--strength", type=float, default=0.6, help="how far to go from --init, 0 to 1")
-    draw.add_argument("--out", type=Path, required=True, help="folder for 0.png, 1.png and so on")
+    draw.add_argument(
+        "--out", type=typed_path, required=True, help="folder for 0.png, 1.png and so on, after those there"
+    )
     return parser
 
 
 def _request(arguments: argparse.Namespace) -> DrawRequest:
+    """Raises pydantic.ValidationError."""
     values = {key: value for key, value in vars(arguments).items() if key != "command"}
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(2**32)
     return DrawRequest(**{**values, "id": "draw", "seed": seed, "out": str(arguments.out)})
 
 
 class _Terminal:
-    """Shows a request's events to a person."""
+    """Shows a request's events to a person, and gives the pictures their places in folder `out`."""
 
     failed = False
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
 
     def __call__(self, event: DrawEvent) -> None:
         match event:
             case DrawProgress():
                 print(f"\rstep {event.step} of {event.steps}", end="", file=sys.stderr, flush=True)
             case Picture():
-                print(event.path)
+                print(self._keep(Path(event.path)))
             case DrawDone():
                 print(f"\n{event.seconds:.1f} s", file=sys.stderr)
             case DrawFailed():
                 self.failed = True
                 print(f"\n{event.message}", file=sys.stderr)
+
+    def _keep(self, drawn: Path) -> Path:
+        """Under the first number that no picture of before has: nothing there is replaced."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        places = (self._out / f"{number}.png" for number in itertools.count())
+        return drawn.rename(next(place for place in places if not place.exists()))
 
 
 def main() -> int:
@@ -74,10 +91,26 @@ def main() -> int:
         problems = (f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
         print("; ".join(problems), file=sys.stderr)
         return 2
-    from inference.engine import Engine
+    try:
+        return _draw(request)
+    except ModelError as error:
+        print(error.message, file=sys.stderr)
+        return 1
 
-    terminal = _Terminal()
-    Engine().run(request, terminal, lambda: False)
+
+def _draw(request: DrawRequest) -> int:
+    """Draw for a person; the exit status. Raises ModelError."""
+    out = Path(request.out)
+    terminal = _Terminal(out)
+    try:
+        room = tempfile.TemporaryDirectory(prefix=".draw-", dir=nearest(out))
+    except OSError as error:
+        raise ModelError("bad_out", f"{out} can't be written: {error.strerror}.") from error
+    with room as drawn:
+        locate(request.model)
+        from inference.engine import Engine  # torch takes seconds to import: a mistake needn't wait for it
+
+        Engine().run(request.model_copy(update={"out": drawn}), terminal, lambda: False)
     return 1 if terminal.failed else 0
 
 

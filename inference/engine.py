@@ -143,4 +143,9 @@ def _fail(drawings: Sequence[Drawing], emit: Callable[[DrawEvent], None], code: 
 
 def _budget() -> int:
     said = os.environ.get("LIKENESS_ENGINE_CACHE_GIB")
-    return int(float(said) * 2**30) if said else int(psutil.virtual_memory().available * _CACHE_SHARE)
+    if not said:
+        return int(psutil.virtual_memory().available * _CACHE_SHARE)
+    try:
+        return int(float(said) * 2**30)
+    except (ValueError, OverflowError) as error:
+        raise ModelError("bad_setting", "LIKENESS_ENGINE_CACHE_GIB has to be a number of GiB.") from error

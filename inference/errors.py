@@ -7,7 +7,7 @@ from data.errors import CodedError
 
 class ModelError(CodedError):
     """Codes: unknown_base, unsupported_architecture, base_incomplete, base_refused, base_unreachable,
-    lora_mismatch, bad_size, bad_init, not_finite, out_of_memory, cancelled.
+    lora_mismatch, bad_size, bad_init, not_finite, out_of_memory, cancelled, bad_setting, bad_out.
     """
 
 

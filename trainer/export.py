@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from data.disk import replacing, replacing_folder
+from data.disk import nearest, replacing, replacing_folder
 from inference.bases import locate, locate_vae
 from inference.errors import ModelError
 from trainer.export_files import (
@@ -217,5 +217,5 @@ def _check_out(out: Path, suffix: str) -> None:
 
 def _check_space(out: Path, needed: int) -> None:
     """Say that the disk is too full before it is filled."""
-    if shutil.disk_usage(out.parent).free < needed:
+    if shutil.disk_usage(nearest(out.parent)).free < needed:
         raise ModelError("disk_full", f"The disk has too little room: this needs {needed / 2**30:.1f} GiB.")

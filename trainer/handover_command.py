@@ -13,8 +13,10 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from data.cores import share_cores
+from data.disk import check_writable, typed_path
 from data.errors import CodedError, is_disk_full
 from data.pipes import EventWriter, on_starter_gone
+from inference.errors import ModelError
 from trainer.events import Failed
 
 COMMANDS = ("export", "import", "publish")
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("model", metavar="MODEL", help="folder of a trained model, or a base")
     export.add_argument("--format", required=True, choices=("safetensors", "ckpt", "lora"))
     export.add_argument("--half", action="store_true", help="in half precision: half the size")
-    export.add_argument("--out", type=Path, required=True, metavar="FILE")
+    export.add_argument("--out", type=typed_path, required=True, metavar="FILE", help="a new file")
     export.set_defaults(run=_export)
     back = commands.add_parser(
         "import", help="turn a file of any tool into a folder that can be trained and drawn with"
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a whole model or a LoRA: .safetensors, .ckpt, ...; or a folder",
     )
     back.add_argument("--base", required=True, help="base of the same architecture")
-    back.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    back.add_argument("--out", type=typed_path, required=True, metavar="FOLDER", help="a new folder")
     back.set_defaults(run=_import)
     publish = commands.add_parser("publish", help="put a model on the Hugging Face Hub")
     publish.add_argument("model", type=Path, metavar="MODEL", help="folder of a trained model")
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--facts", type=Path, help="JSON that describes the model; else its job's folder does"
     )
     publish.add_argument(
-        "--stage", type=Path, help="folder for what is made on the way; default: beside MODEL"
+        "--stage", type=_own_stage, help="folder for what is made on the way; default: beside MODEL"
     )
     publish.add_argument(
         "--token-stdin",
@@ -95,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _own_stage(text: str) -> Path:
+    """A folder inside of the one that was named: it is removed in the end."""
+    return typed_path(text) / ".publish"
+
+
 def _line_of_stdin() -> str:
     """The first line, and not a byte of what comes after it."""
     line = b""
@@ -103,16 +110,28 @@ def _line_of_stdin() -> str:
     return line.decode().strip()
 
 
+def _check_new(out: Path) -> None:
+    """See that what is to be made can be, and takes the place of nothing. Raises ModelError(bad_out)."""
+    if out.exists() or out.is_symlink():
+        raise ModelError("bad_out", f"{out} exists already: remove it, or choose another --out.")
+    try:
+        check_writable(out.parent)
+    except OSError as error:
+        raise ModelError("bad_out", f"{out} can't be written: {error.strerror}.") from error
+
+
 # torch takes seconds to import: wrong arguments needn't wait for it.
 
 
 def _export(arguments: argparse.Namespace, emit: Emit) -> None:
+    _check_new(arguments.out)
     from trainer.export import export
 
     emit(export(arguments.model, arguments.format, arguments.out, half=arguments.half, emit=emit))
 
 
 def _import(arguments: argparse.Namespace, emit: Emit) -> None:
+    _check_new(arguments.out)
     from trainer.importing import import_file
 
     emit(import_file(arguments.file, arguments.base, arguments.out, emit=emit))

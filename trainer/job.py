@@ -15,6 +15,9 @@ from trainer.errors import Stopped, TrainError
 from trainer.events import Plan, TrainEvent, parse_event
 from trainer.spec import Method, TrainSpec
 
+MARKS = ("job.json", "job.json.incoming")
+"""Files by which a folder is known as a job's, whole or about to be filled."""
+
 
 class Trained(BaseModel):
     """How training ended, for the process that draws the samples."""
@@ -44,6 +47,7 @@ class JobFolder:
         self.previews = root / "previews"
         self.strip = root / "strip.png"
         self.loss_plot = root / "loss.png"
+        self._photos = root / "photos"
         self._plan = root / "plan.json"
         self._trained = root / "trained.json"
         self._result = root / "result.jsonl"
@@ -89,6 +93,18 @@ class JobFolder:
         with replacing(self._result) as file:
             file.writelines(event.model_dump_json().encode() + b"\n" for event in events)
 
+    @property
+    def begun(self) -> bool:
+        """Whether work is kept here that would be lost with the folder."""
+        return any(kept.exists() for kept in (self.checkpoint, self.model, self._result))
+
+    def clear(self) -> None:
+        """Remove what a job that was not `begun` has written; other files stay."""
+        for folder in (self._photos, self.class_images, self.previews, self.samples):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self._plan, self._trained, self.strip, self.loss_plot, *map(self.root.joinpath, MARKS)):
+            file.unlink(missing_ok=True)
+
     def tidy(self) -> None:
         """Remove what only a running job needs."""
         for file in (self.checkpoint, self._plan, self._trained):
@@ -113,14 +129,14 @@ class JobFolder:
 def write_job(root: Path, spec: TrainSpec, photos: Mapping[str, Sequence[Image.Image]]) -> None:
     """Fill a new job folder: `photos` maps each concept's folder (relative to the job) to its crops.
 
-    `job.json` is written last: a folder that has one is complete. Raises OSError when the disk is full.
+    One of `MARKS` is there from the first moment; `job.json` takes its name last, so that a folder that has
+    one is complete. Raises OSError: the disk is full, or a concept's folder exists already.
     """
-    for folder, images in photos.items():
-        # Without job.json these are leftovers of an attempt that broke off.
-        shutil.rmtree(root / folder, ignore_errors=True)
-        (root / folder).mkdir(parents=True)
-        for number, image in enumerate(images):
-            image.save(root / folder / f"{number:02}.png")
-        sync_folder(root / folder)
+    root.mkdir(parents=True, exist_ok=True)
     with replacing(root / "job.json") as file:
         file.write(spec.model_dump_json(indent=2).encode())
+        for folder, images in photos.items():
+            (root / folder).mkdir(parents=True)
+            for number, image in enumerate(images):
+                image.save(root / folder / f"{number:02}.png")
+            sync_folder(root / folder)

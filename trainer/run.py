@@ -42,6 +42,7 @@ from trainer.learn import Loop, peak_memory_gib
 from trainer.lora import save_lora
 from trainer.names import check_name
 from trainer.photos import check_count, read_crops
+from trainer.preflight import check_room
 from trainer.presets import check_method
 from trainer.previews import Previews, Watcher
 from trainer.probes import plan_for, xformers_problem
@@ -145,13 +146,14 @@ class _Run:
     def _train(self) -> tuple[Model, Trained, Future[None] | None]:
         """Train, and return the model ready to draw, while it may still be on its way to the disk."""
         base = self._load_base(self._spec.base, self._device, torch.float32)
+        # Before the class images, which take minutes: another VAE may not fit.
+        drawing = with_vae(base, self._recipe.vae) if self._recipe.vae else base
         photos = [image for concept in self._spec.concepts for image in self._photos(concept, base)]
         steps = steps_for(len(photos), self._recipe)
         prior = (
             self._class_images(base) if self._recipe.prior_weight > 0 and self._recipe.class_images else []
         )
         self._phase("cache", 0, 1)
-        drawing = with_vae(base, self._recipe.vae) if self._recipe.vae else base
         eyes = drawing if self._recipe.encode_vae else base
         looks = [
             (look, prompt)
@@ -162,6 +164,8 @@ class _Run:
         resumed = self._folder.plan()
         plan = resumed or self._choose_plan(base)
         self._choose_attention(drawing, plan)
+        if plan.method == "full":
+            check_room(self._folder.root, _size(drawing))
         dreambooth = DreamBooth(drawing, self._recipe, instance, others, plan)
         fingerprint = Fingerprint(dreambooth.learned)
         previews = Previews(self._folder, self._spec, drawing, steps, self._emit)
@@ -248,6 +252,8 @@ class _Run:
         """Draw the samples with seeds that count up from the recipe's (lesson step 7)."""
         recipe = self._recipe
         prompts = sample_prompts(self._spec)
+        if not prompts:
+            return []
         seeds = [(recipe.seed + number) % 2**32 for number in range(len(prompts))]
         brush = Brush(recipe.sample_steps, recipe.guidance, model.resolution, model.resolution)
         samples = []
@@ -293,6 +299,12 @@ class _Run:
 def _from_anywhere(name: str) -> str:
     """A folder in full, for the model will move away from here; an alias or Hub id as it is."""
     return str(Path(name).resolve()) if name not in BASES and Path(name).is_dir() else name
+
+
+def _size(model: Model) -> int:
+    """Bytes of a model's weights."""
+    parts = (model.unet, model.vae, model.text_encoder)
+    return sum(parameter.nbytes for part in parts for parameter in part.parameters())
 
 
 def _encode(model: Model, pictures: list[tuple[Image.Image, str]]) -> LatentSet:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from PIL import Image
 
+from data.disk import typed_path
 from inference.bases import Base, look_up
 from trainer.errors import TrainError
 from trainer.job import JobFolder, write_job
 from trainer.names import check_name, is_common_word
 from trainer.photos import check_count, read_folder
+from trainer.preflight import check_out, check_parts, unwritable
 from trainer.presets import Preset, recipe_for
 from trainer.spec import Concept, Memory, Method, Optimizer, Precision, Recipe, TrainSpec
 from trainer.subjects import kind_of
@@ -28,15 +31,19 @@ def train_parser() -> argparse.ArgumentParser:
         description="Learn a person, or several, from photos and draw samples.",
     )
     who = parser.add_argument_group("who (--name and --photos, or --concept again and again)")
-    who.add_argument("--photos", type=Path, help="folder of 3 to 20 photos")
+    who.add_argument("--photos", type=typed_path, help="folder of 3 to 20 photos")
     who.add_argument("--name", help="2-16 letters and digits that mean nothing, like abraza")
     who.add_argument("--class", dest="class_name", default="person")
     who.add_argument(
         "--concept", action="append", default=[], metavar="NAME:CLASS:DIR", help="one subject of several"
     )
     parser.add_argument("--base", default="mini", help="mini, sd15, sd21-base, sd21, a Hub id or a folder")
-    parser.add_argument("--out", type=Path, required=True, help="receives model/, samples/ and job.json")
-    parser.add_argument("--class-pool", help="folder of class images shared with other jobs of this base")
+    parser.add_argument(
+        "--out", type=typed_path, required=True, help="new folder: receives model/, samples/ and job.json"
+    )
+    parser.add_argument(
+        "--class-pool", type=typed_path, help="folder of class images shared with other jobs of this base"
+    )
     parser.add_argument("--preset", choices=get_args(Preset), default="lesson")
     parser.add_argument("--method", choices=get_args(Method), help="default: the preset's")
     _add_recipe_options(parser)
@@ -80,34 +87,56 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
 def create_job(arguments: argparse.Namespace) -> Path:
     """Make the job folder, or go on with the one that is there when it asks the same.
 
+    All is looked at first: after an error nothing was written, and `--out` is as free as it was.
     Raises TrainError, ModelError, pydantic.ValidationError.
     """
     base = look_up(arguments.base).base
     sources = _sources(arguments)
     for concept in sources:
         _check(concept, base)
-    recipe = recipe_for(arguments.base, arguments.preset, arguments.method)
-    changes = {name: value for name, value in vars(arguments).items() if name in Recipe.model_fields}
-    changes.pop("method")
-    recipe = Recipe.model_validate({**recipe.model_dump(), **changes})
     spec = TrainSpec(
         base=arguments.base,
         concepts=tuple(sources),
-        recipe=recipe,
-        class_pool=str(Path(arguments.class_pool).resolve()) if arguments.class_pool else None,
+        recipe=_recipe(arguments),
+        class_pool=str(arguments.class_pool.resolve()) if arguments.class_pool else None,
     )
     folder = JobFolder(arguments.out)
-    if folder.spec_file.exists():
-        if folder.spec() != spec:
-            raise TrainError("bad_job", f"{arguments.out} holds another job; choose another --out.")
+    if folder.spec_file.exists() and folder.spec() == spec:
         _log.info("going on with the job in %s, and with the photos that it took", arguments.out)
         return arguments.out
-    write_job(
-        arguments.out,
-        spec,
-        {concept.photos: _photos(source, base, concept.class_name) for concept, source in sources.items()},
-    )
+    check_out(folder, sources.values())
+    photos = {
+        concept.photos: _photos(source, base, concept.class_name) for concept, source in sources.items()
+    }
+    check_parts(spec)
+    try:
+        _write(folder, spec, photos)
+    except OSError as error:
+        raise unwritable("--out", folder.root, error) from error
     return arguments.out
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    recipe = recipe_for(arguments.base, arguments.preset, arguments.method)
+    changes = {name: value for name, value in vars(arguments).items() if name in Recipe.model_fields}
+    changes.pop("method")
+    return Recipe.model_validate({**recipe.model_dump(), **changes})
+
+
+def _write(folder: JobFolder, spec: TrainSpec, photos: Mapping[str, Sequence[Image.Image]]) -> None:
+    """Write a job in the place of one that came to nothing. Raises TrainError(bad_job), OSError."""
+
+    def busy() -> NoReturn:
+        raise TrainError("bad_job", f"Another training is at work in {folder.root}; choose another --out.")
+
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with folder.locked(busy):
+        folder.clear()
+        try:
+            write_job(folder.root, spec, photos)
+        except OSError:
+            folder.clear()
+            raise
 
 
 def _sources(arguments: argparse.Namespace) -> dict[Concept, Path]:

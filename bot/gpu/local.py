@@ -25,11 +25,14 @@ class LocalGpu:
     `logs` is the folder of the server's log; a trainer logs into its job's folder. `grace` is how many
     seconds a trainer has for its last checkpoint before it is killed. `standby` is the base that the next
     trainer already waits with, once there was a `prepare`; None starts each trainer when its job comes.
+    `cache_gib` is the server's, see there.
     """
 
-    def __init__(self, logs: Path, grace: float = 60, standby: str | None = None) -> None:
+    def __init__(
+        self, logs: Path, grace: float = 60, standby: str | None = None, cache_gib: float | None = None
+    ) -> None:
         self._grace = grace
-        self._server = InferenceServer(logs / "inference.log")
+        self._server = InferenceServer(logs / "inference.log", cache_gib)
         self._standby = Standby(standby, logs / "standby.log") if standby is not None else None
 
     async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:

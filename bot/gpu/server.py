@@ -38,8 +38,10 @@ class InferenceServer:
     Requests that were in flight then fail with `server_lost`.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, cache_gib: float | None = None) -> None:
+        """`cache_gib` is the memory for weights of models not in use; None lets the server decide."""
         self._log = log
+        self._environment = {} if cache_gib is None else {"LIKENESS_ENGINE_CACHE_GIB": str(cache_gib)}
         self._starting = asyncio.Lock()
         self._process: Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -83,7 +85,9 @@ class InferenceServer:
             await self._reader
 
     async def _start(self) -> asyncio.Future[Ready]:
-        process = self._process = await spawn("inference", "serve", log=self._log)
+        process = self._process = await spawn(
+            "inference", "serve", log=self._log, environment=self._environment
+        )
         ready = self._ready = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read(process, ready), name="inference-server")
         return ready

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.disk import is_free
 from data.toys.accuracy import measure, table
 from data.toys.dataset import dataset, photo_set, portrait
 from data.toys.portrait import SIZE
 from data.toys.traits import STYLES
+
+IDENTITY = "identity.json"
+"""Beside selfies; marks a folder whose selfies may be drawn anew."""
 
 # Somebody whom a random portrait is unlikely to resemble.
 SELFIE_IDENTITY = {
@@ -28,7 +32,11 @@ _SELFIES = 12
 
 def main() -> None:
     """Runs the command that the arguments name."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    out = getattr(arguments, "out", None)
+    if out is not None and (out.is_file() or not is_free(out, IDENTITY)):
+        parser.error(f"{out} is there already: choose another --out")
     match arguments.command:
         case "sheet":
             _sheet(arguments.out, arguments.seed, arguments.size)
@@ -90,7 +98,7 @@ def _selfies(out: Path, seed: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for number, photo in enumerate(photo_set(SELFIE_IDENTITY, _SELFIES, seed, size=512), start=1):
         photo.save(out / f"selfie-{number:02}.jpg", quality=92, optimize=True)
-    (out / "identity.json").write_text(json.dumps(SELFIE_IDENTITY, indent=2) + "\n", encoding="utf-8")
+    (out / IDENTITY).write_text(json.dumps(SELFIE_IDENTITY, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from bot.app import App, HomeInUse
 from bot.config import Config
 from bot.health import healthy
+from data.files import DatabaseMissing
 from data.jobs import Job, Jobs
 from inference.errors import ModelError
 from tests.fakes import ScriptedGpu
@@ -22,6 +23,15 @@ async def test_an_app_starts_closes_and_starts_again(tmp_path: Path) -> None:
         await app.start()
         assert await app.jobs.of_user(1) == []
         await app.close()
+
+
+async def test_a_home_whose_database_was_lost_loses_nothing_more(tmp_path: Path) -> None:
+    (tmp_path / "models/7").mkdir(parents=True)
+    (tmp_path / "models/7/model_index.json").write_text("{}")
+    with pytest.raises(DatabaseMissing):
+        await app_in(tmp_path).start()
+    assert (tmp_path / "models/7/model_index.json").exists()
+    assert not (tmp_path / "likeness.sqlite3").exists()
 
 
 async def test_two_apps_can_not_share_a_home(tmp_path: Path) -> None:

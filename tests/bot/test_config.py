@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Config
+from bot.config import BadConfig, Config, read_config
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +44,65 @@ def test_a_limit_below_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIKENESS_MAX_TRAIN_JOBS", "0")
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         read()
+
+
+SECRET = "very-secret-value"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", SECRET, "valid integer"),
+        ("PORT", "70000", "65535"),
+        ("STANDBY", SECRET, "valid boolean"),
+        ("ENDPOINT_WAIT", "-1", "greater than or equal to 0"),
+        ("ENDPOINT_HOSTS", f"https://{SECRET}", "hosts alone"),
+        ("ENDPOINT_HOSTS", "one two", "hosts alone"),
+        ("HUB", SECRET, "begin with https://"),
+        ("ENGINE_CACHE_GIB", "nan", "finite number"),
+        ("MAX_DRAW_JOBS", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_value_is_said_by_its_name_and_never_quoted(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    env = tmp_path / ".env"
+    env.write_text(f"LIKENESS_{name}={value}\nDISCORD_TOKEN={SECRET}\n")
+    with pytest.raises(BadConfig, match=f"^LIKENESS_{name} can't be used: .*{said}") as caught:
+        read_config(env)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+def test_each_wrong_value_has_a_line(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("LIKENESS_PORT=x\nLIKENESS_MAX_TRAIN_JOBS=x\n")
+    with pytest.raises(BadConfig) as caught:
+        read_config(env)
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == [
+        "LIKENESS_PORT", "LIKENESS_MAX_TRAIN_JOBS",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_from_windows_is_read(tmp_path: Path, encoding: str) -> None:
+    env = tmp_path / ".env"
+    env.write_bytes("LIKENESS_BASE=größe/modell\r\nLIKENESS_PORT=1\r\n".encode(encoding))
+    config = read_config(env)
+    assert (config.base, config.port) == ("größe/modell", 1)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_a_file_that_can_not_be_understood_is_not_passed_over(tmp_path: Path, encoding: str) -> None:
+    env = tmp_path / ".env"
+    env.write_bytes("LIKENESS_BASE=größe/modell\n".encode(encoding))
+    with pytest.raises(BadConfig, match=r"\.env is no text in UTF-8"):
+        read_config(env)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    env = tmp_path / ".env"
+    env.write_text("LIKENESS_HOME=~/likeness\nLIKENESS_BASE=~/models/mine\n")
+    config = read_config(env)
+    assert (config.home, config.base) == (tmp_path / "likeness", str(tmp_path / "models/mine"))

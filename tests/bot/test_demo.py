@@ -45,6 +45,22 @@ async def test_an_earlier_run_is_no_hindrance(tmp_path: Path) -> None:
     assert await demo(tmp_path / "demo", ScriptedGpu()) == 0
 
 
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("kept", ["home/anybody/letter.txt", "identity-cards/mine.png", "picture-1.png"])
+async def test_a_folder_with_other_files_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    file = tmp_path / kept
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("mine")
+    assert await demo(tmp_path, ScriptedGpu()) == 1
+    assert "choose another --out" in capsys.readouterr().err
+    assert files_in(tmp_path) == [file]
+
+
 def test_the_selfies_show_their_own_identity() -> None:
     assert identity_share(sorted(FOLDER.glob("*.jpg"))) >= 0.9
 

@@ -60,6 +60,79 @@ async def test_a_taken_port_is_said(tmp_path: Path) -> None:
     assert f"Port {port} is taken" in said.decode()
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder for a bot without a token, whose `.env` a test may write."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("LIKENESS_") or name == "DISCORD_TOKEN"]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["run", "sandbox", "demo", "doctor"])
+def test_a_base_that_is_none_is_said_at_the_start(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("bot.gpu.local.LocalGpu.device", _no_device)
+    (here / ".env").write_text("LIKENESS_BASE=nonsense\n")
+    assert main([command]) == 1
+    said = "".join(capsys.readouterr())
+    assert "'nonsense' is no base model" in said and "sd15" in said
+    assert command == "doctor" or said.startswith("LIKENESS_BASE can't be used")
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "health", "sync"])
+def test_a_setting_that_can_not_be_used_is_said_at_the_start(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (here / ".env").write_text("LIKENESS_MAX_DRAW_JOBS=many\nDISCORD_TOKEN=very-secret\n")
+    assert main([command]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("LIKENESS_MAX_DRAW_JOBS can't be used") and "very-secret" not in line
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_damaged_database_is_said_and_left_as_it_is(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("bot.gpu.local.LocalGpu.device", _no_device)
+    home = here / "var/sandbox"
+    home.mkdir(parents=True)
+    (home / "likeness.sqlite3").write_bytes(b"no database at all" * 100)
+    assert main([command]) == 1
+    said = "".join(capsys.readouterr())
+    assert "likeness.sqlite3 is damaged" in said and "backup" in said
+    assert (home / "likeness.sqlite3").read_bytes() == b"no database at all" * 100
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_home_that_is_a_file_is_said(here: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    (here / "var").write_text("mine")
+    assert main([command]) == 1
+    assert "can't be" in "".join(capsys.readouterr())
+    assert (here / "var").read_text() == "mine"
+
+
+def test_a_key_that_is_none_is_found_by_the_doctor(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.gpu.local.LocalGpu.device", _no_device)
+    (here / ".env").write_text("LIKENESS_SECRET_KEY=very-secret\n")
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "NO  key" in said and "LIKENESS_SECRET_KEY" in said and "very-secret" not in said
+
+
+async def _no_device(_: object) -> None:
+    raise OSError("The test has no time for it.")
+
+
+def test_a_port_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["sandbox", "--port", "70000"])
+    assert "70000 is no port" in capsys.readouterr().err
+
+
 def test_sync_needs_a_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data.database import Database, DatabaseTooNew
+from data.database import BadDatabase, Database, DatabaseTooNew
 
 FIRST = "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT) STRICT;"
 SECOND = (
@@ -90,6 +90,39 @@ async def test_a_newer_database_is_refused_unchanged(tmp_path: Path, migrations:
     with pytest.raises(DatabaseTooNew, match="version 7"):
         await Database.open(path, migrations)
     assert query(path, "PRAGMA user_version") == [(7,)]
+
+
+@pytest.mark.parametrize("damage", ["start", "middle", "end"])
+async def test_a_damaged_database_is_refused_unchanged(tmp_path: Path, migrations: Path, damage: str) -> None:
+    path = tmp_path / "db"
+    await fill(path, migrations)
+    content = bytearray(path.read_bytes())
+    if damage == "end":
+        del content[-2000:]
+    else:
+        begin = 0 if damage == "start" else 4096  # the second page holds the table
+        content[begin : begin + 500] = b"x" * 500
+    path.write_bytes(content)
+    with pytest.raises(BadDatabase, match=r"db is damaged.*backup"):
+        await Database.open(path, migrations)
+    assert path.read_bytes() == content
+
+
+async def test_another_programs_database_is_refused_unchanged(tmp_path: Path, migrations: Path) -> None:
+    path = tmp_path / "db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE recipes (id INTEGER)")
+    content = path.read_bytes()
+    with pytest.raises(BadDatabase, match="another program"):
+        await Database.open(path, migrations)
+    assert path.read_bytes() == content
+    assert not (tmp_path / "db-wal").exists()
+
+
+async def test_a_database_that_can_not_be_opened_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    with pytest.raises(BadDatabase, match="can't be opened"):
+        await Database.open(tmp_path / "db")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data.files import FileStore
+from data.files import DatabaseMissing, FileStore
 
 
 def test_adopting_twice_is_adopting_once(files: FileStore) -> None:
@@ -23,11 +23,30 @@ def test_sweeping_removes_only_what_is_half_written(files: FileStore) -> None:
     (files.pictures(3) / "0.png.incoming").write_bytes(b"half")
     (files.pictures(3) / "1.png").write_bytes(b"whole")
     (files.home / "likeness.sqlite3.before-0002.incoming").write_bytes(b"half")
+    (files.home / "downloads").mkdir()
+    (files.home / "downloads/film.incoming").write_bytes(b"somebody's")
     files.job(4).mkdir()
     files.sweep()
     left = {path.relative_to(files.home).as_posix() for path in files.home.rglob("*") if path.is_file()}
-    assert left == {"pictures/3/1.png"}
+    assert left == {"pictures/3/1.png", "downloads/film.incoming"}
     assert files.job(4).is_dir()
+
+
+@pytest.mark.parametrize("database", [None, b""])
+def test_full_folders_without_their_database_are_not_taken_over(
+    tmp_path: Path, database: bytes | None
+) -> None:
+    (tmp_path / "pictures/2024").mkdir(parents=True)
+    if database is not None:
+        (tmp_path / "likeness.sqlite3").write_bytes(database)
+    with pytest.raises(DatabaseMissing, match="files in pictures, but no database"):
+        FileStore(tmp_path).check_database()
+    (tmp_path / "likeness.sqlite3").write_bytes(b"SQLite")
+    FileStore(tmp_path).check_database()
+
+
+def test_a_new_home_needs_no_database(files: FileStore) -> None:
+    files.check_database()
 
 
 def test_stored_paths_survive_a_move_of_the_home(files: FileStore, tmp_path: Path) -> None:

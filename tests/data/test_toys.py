@@ -23,7 +23,7 @@ from data.toys import (
     read,
     sample,
 )
-from data.toys.__main__ import SELFIE_IDENTITY
+from data.toys.__main__ import SELFIE_IDENTITY, main
 from data.toys.accuracy import Tally, measure
 from data.toys.caption import made_up_name
 from data.toys.reader import WEIGHTS, read_many
@@ -44,6 +44,20 @@ def samples(count: int, seed: int = 0) -> list[tuple[Traits, str]]:
 @pytest.fixture(scope="module")
 def tally() -> Tally:
     return measure(400, seed=77)
+
+
+@pytest.mark.parametrize(
+    ("command", "kept", "out"),
+    [("sheet", "mine.png", "mine.png"), ("draw", "000000.png", ""), ("selfies", "selfie-01.jpg", "")],
+)
+def test_drawings_replace_no_file_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kept: str, out: str
+) -> None:
+    (tmp_path / kept).write_text("mine")
+    monkeypatch.setattr(sys, "argv", ["toys", command, "--out", str(tmp_path / out)])
+    with pytest.raises(SystemExit):
+        main()
+    assert (tmp_path / kept).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_dataset_is_the_same_whatever_the_number_of_workers() -> None:

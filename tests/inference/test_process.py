@@ -120,11 +120,13 @@ def test_it_leaves_when_its_starter_does(server: Server, tmp_path: Path) -> None
 def test_the_draw_command(tmp_path: Path) -> None:
     words = ["draw", "--model", "mini", "--prompt", "photo of a dog", "--count", "2", "--steps", "2"]
     words += ["--guidance", "5", "--seed", "3", "--negative", "cat", "--width", "96", "--height", "96"]
+    (tmp_path / "1.png").write_bytes(b"mine")
     done = subprocess.run(
         [*COMMAND, *words, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == [str(tmp_path / "0.png"), str(tmp_path / "1.png")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png"]
+    assert done.stdout.split() == [str(tmp_path / "0.png"), str(tmp_path / "2.png")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png", "2.png"]
+    assert (tmp_path / "1.png").read_bytes() == b"mine", "what was there stays"
 
 
 @pytest.mark.parametrize(
@@ -136,4 +138,14 @@ def test_the_draw_command_says_what_is_wrong(tmp_path: Path, changes: list[str],
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "o").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/o"])
+def test_the_draw_command_says_first_where_it_can_not_write(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    words = ["draw", "--model", "mini", "--prompt", "a cat", "--out", str(tmp_path / place)]
+    done = subprocess.run([*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from inference.bases import MINI, look_up
 from inference.lora import is_lora
 from tests.models import write_lora
 from tests.training import QUICK, make_job
-from trainer.events import Cancelled, Done, Failed, Preview, Progress, Sample, Started, Strip
+from trainer.events import Cancelled, Done, Failed, PhaseProgress, Preview, Progress, Sample, Started, Strip
 from trainer.job import JobFolder
 from trainer.run import run_job
 
@@ -107,3 +109,32 @@ def test_a_lora_is_trained_on_in_full(tmp_path: Path) -> None:
     job = make_job(tmp_path / "job", recipe, base=str(write_lora(tmp_path / "lora")))
     assert run_job(job, events.append, lambda: False), events[-1]
     assert not is_lora(job / "model") and look_up(str(job / "model")).base.preset == "mini"
+
+
+def test_a_job_may_ask_for_no_samples(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(
+        update={"steps": 1, "preview_every": 0, "class_images": 0, "learning_rate": 1e-2, "samples": 0}
+    )
+    events: list[BaseModel] = []
+    assert run_job(make_job(tmp_path / "job", recipe), events.append, lambda: False)
+    assert isinstance(events[-1], Done) and events[-1].samples == ()
+
+
+def test_a_vae_that_does_not_fit_is_said_before_anything_is_drawn(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(update={"vae": str(tmp_path / "nothing")})
+    events: list[BaseModel] = []
+    assert not run_job(make_job(tmp_path / "job", recipe), events.append, lambda: False)
+    assert isinstance(events[-1], Failed) and events[-1].code == "bad_vae"
+    assert {event.phase for event in events if isinstance(event, PhaseProgress)} == {"load"}
+
+
+def test_a_disk_without_room_for_the_model_is_said_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40, 2**20))
+    job = make_job(tmp_path / "job", QUICK.model_copy(update={"class_images": 0}))
+    events: list[BaseModel] = []
+    assert not run_job(job, events.append, lambda: False)
+    assert isinstance(events[-1], Failed) and events[-1].code == "disk_full"
+    assert not any(isinstance(event, Started) for event in events)

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
+from data.disk import is_free
 from inference.layout import save_half
 from trainer.pretrain.architecture import build_scheduler, build_text_encoder, build_unet, build_vae
 from trainer.pretrain.data import drawn, token_ids, tokenizer_for
@@ -35,7 +36,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1337)
     parser.add_argument("--compile", action="store_true", help="compile the UNet first (needs a C compiler)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    going_on = (arguments.work / "diffusion.pt").exists()  # then the folder holds what it made until then
+    if not (going_on or is_free(arguments.out)):
+        parser.error(f"{arguments.out} holds other files: choose a new folder as --out")
+    return arguments
 
 
 def main() -> int:

@@ -57,6 +57,18 @@ def assert_no_secrets(process: psutil.Process) -> None:
     assert environment["HF_HUB_OFFLINE"] == "1" and SECRET not in environment.values()
 
 
+async def test_the_drawing_process_is_told_how_much_it_may_keep(tmp_path: Path) -> None:
+    gpu = LocalGpu(tmp_path, cache_gib=1.5)
+    asking = asyncio.create_task(gpu.device())
+    while not (servers := children("-m inference serve")):
+        await asyncio.sleep(0.01)
+    assert servers[0].environ()["LIKENESS_ENGINE_CACHE_GIB"] == "1.5"
+    servers[0].kill()
+    with pytest.raises(OSError, match="SIGKILL"):
+        await asking
+    await gpu.close()
+
+
 async def collect(events: AsyncGenerator[Event, None]) -> list[Event]:
     async with aclosing(events):
         return [event async for event in events]
