@@ -16,7 +16,7 @@ class Run:
         self.model, self.facts = model, facts
         self.stage = model.with_name("stage")
         self.events: list[object] = []
-        self.single_file = True
+        self.single_file = False
 
     def __call__(self, repo: str = "abraza", token: str = WRITE, public: bool = False) -> Published:
         self.events.clear()

@@ -57,10 +57,11 @@ def test_a_model_that_will_not_do_is_refused_before_there_is_a_repository(
 def test_a_disk_that_is_full_is_noticed_before_there_is_a_repository(
     hub: HubServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("trainer.export.write_tensors", full)
+    monkeypatch.setattr("trainer.publish_stage.export", full)
+    run.single_file = True
     with pytest.raises(OSError, match="No space left"):
         run()
     assert not hub.repos

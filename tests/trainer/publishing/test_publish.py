@@ -22,9 +22,11 @@ from trainer.handover import Moved, Published, parse_handover
 from trainer.hub import PublishError
 from trainer.publish import read_facts
 from trainer.publish_card import Facts, SampleFact, model_card
+from trainer.publish_files import LORA
 
 
 def test_one_commit_holds_all_that_a_person_needs(hub: HubServer, run: Run, tmp_path: Path) -> None:
+    run.single_file = True
     done = run()
     repo = hub.repos["ann/abraza"]
     assert done == Published(
@@ -134,6 +136,7 @@ def test_after_a_long_break_the_next_try_goes_on(
     hub: HubServer, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.break_from, hub.break_uploads = 2, 100
+    run.single_file = True
     with caplog.at_level(logging.INFO), pytest.raises(PublishError) as caught:
         run()
     assert caught.value.code == "hub_offline"
@@ -202,6 +205,16 @@ def test_a_card_has_valid_metadata_and_gives_no_path_away(tmp_path: Path) -> Non
     own = model_card(facts.model_copy(update={"base": str(tmp_path), "samples": ()}), "ann/abraza", ())
     assert str(tmp_path) not in own
     assert "base_model" not in yaml.safe_load(own.split("---\n", 2)[1])
+
+
+def test_the_card_of_a_lora_names_its_file_and_its_base() -> None:
+    facts = Facts(name="abraza", class_name="person", base="sd15", method="lora")
+    _, front, text = model_card(facts, "ann/abraza", {LORA}).split("---\n", 2)
+    metadata = yaml.safe_load(front)
+    assert metadata["base_model_relation"] == "adapter" and "lora" in metadata["tags"]
+    assert f'load_lora_weights("ann/abraza", weight_name="{LORA}")' in text
+    assert f'from_pretrained("{metadata["base_model"]}"' in text and 'from_pretrained("ann/abraza"' in text
+    assert "abraza.safetensors" not in text
 
 
 def test_a_description_that_is_none_is_said(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def lora(run: Run) -> Iterator[Run]:
 
 
 def test_a_full_model_leaves_nothing_of_a_former_lora(hub: HubServer, lora: Run, facts: Path) -> None:
+    lora.single_file = True
     lora()
     repo = hub.repos["ann/abraza"]
     assert {LORA, LIST, "abraza.safetensors", "samples/0.png"} < repo.files.keys()
@@ -64,6 +65,7 @@ def test_a_list_that_cannot_be_read_names_nothing(hub: HubServer, run: Run) -> N
 
 
 def test_the_single_file_is_left_out_where_it_is_not_wanted(hub: HubServer, run: Run) -> None:
+    run.single_file = True
     run()
     run.single_file = False
     assert run().changed
@@ -87,6 +89,7 @@ def test_a_public_repository_is_not_made_private_without_a_word(hub: HubServer, 
 def test_a_change_in_the_last_moment_is_not_mixed_with_ours(
     hub: HubServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    run.single_file = True
     run()
     repo = hub.repos["ann/abraza"]
     commit = Hub.commit

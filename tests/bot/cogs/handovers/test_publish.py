@@ -95,6 +95,14 @@ async def test_an_address_with_a_token_in_it_is_kept_without_it(
     assert handover is not None and "hf_hidden" not in repr(handover)
 
 
+async def test_a_repository_can_be_deployed_by_its_address(here: World, app: App) -> None:
+    address = "https://huggingface.co/ann/abraza.git"
+    with pytest.raises(
+        Refusal, match="endpoint_no_token"
+    ):  # as with ann/abraza, and no sentence about a name
+        await app.endpoint_deploys.offer("user", here.visitor.id, address, "aws/small")
+
+
 async def test_a_repository_that_had_to_be_made_private_is_told_of_a_failure_too(
     here: World, app: App, hub: HubServer, model: Model
 ) -> None:
