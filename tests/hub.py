@@ -275,10 +275,9 @@ class HubServer:
         return web.json_response({"commitOid": repo.sha, "commitUrl": f"{self.url}/{name}/commit/{repo.sha}"})
 
     async def _resolve(self, request: web.Request) -> web.Response:
-        repo = self._repo(request)
-        path = request.match_info["path"]
+        repo, path = self._repo(request), request.match_info["path"]
         if path not in repo.files:
-            raise web.HTTPNotFound(headers={"X-Error-Code": "EntryNotFound"}, text='{"error": "no file"}')
+            raise web.HTTPNotFound(headers={"X-Error-Code": "EntryNotFound"}, text='{"error": "not found"}')
         data = repo.files[path]
         return web.Response(body=data, headers={"ETag": f'"{_git(data)}"', "X-Repo-Commit": repo.sha})
 
