@@ -234,6 +234,7 @@ class App:
             self.handovers,
             self.publications,
             hub=self.config.hub,
+            single_file=self.config.publish_single_file,
         )
         self.handover_runner = HandoverRunner(self.files, self.handovers, work, self.handover_cards)
         self.owned = OwnedModels(

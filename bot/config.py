@@ -80,6 +80,9 @@ class Config(BaseSettings):
     """Seconds that a start of an endpoint may be waited for."""
     hub: str = "https://huggingface.co"
     """The Hub that tokens are checked with, and that models are published to."""
+    publish_single_file: bool = True
+    """Whether a published model is there as one file as well: other programs take that, endpoints download it
+    at each start for nothing."""
     max_train_jobs: int = Field(default=2, ge=1)
     """Trainings that one person may have waiting or running."""
     max_draw_jobs: int = Field(default=5, ge=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -47,6 +48,10 @@ class Handover:
     public: bool
     keep_token: bool
     url: str | None
+    others: tuple[str, ...]
+    """Files in the repository that are not ours."""
+    made_private: bool
+    """Whether it took the repository out of everybody's sight."""
     attempts: int
     error_code: str | None
     error: str | None
@@ -61,7 +66,7 @@ class Handover:
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Handover))
-_FLAGS = ("half", "public", "keep_token", "announced")
+_FLAGS = ("half", "public", "keep_token", "made_private", "announced")
 
 
 class Handovers:
@@ -168,6 +173,11 @@ class Handovers:
         async with self._db.transaction() as tx:
             await tx.execute("UPDATE handovers SET attempts = attempts - 1 WHERE id = ?", (handover_id,))
 
+    async def note_private(self, handover_id: int) -> None:
+        """Its repository was for everybody to see, and is no longer."""
+        async with self._db.transaction() as tx:
+            await tx.execute("UPDATE handovers SET made_private = 1 WHERE id = ?", (handover_id,))
+
     async def end(self, handover_id: int, state: State, tx: Connection, **outcome: Any) -> bool:
         """asked or running -> ended. False when it had ended before."""
         return await self._move(
@@ -217,4 +227,4 @@ class Handovers:
         values: dict[str, Any] = dict(row)
         values |= {name: bool(values[name]) for name in _FLAGS}
         path = self._files.absolute(values["path"]) if values["path"] else None
-        return Handover(**values | {"path": path})
+        return Handover(**values | {"path": path, "others": tuple(json.loads(values["others"]))})

@@ -34,7 +34,7 @@ class Repo:
 
     owner: str
     private: bool
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=lambda: {".gitattributes": b"*.safetensors filter=lfs\n"})
     lfs: set[str] = field(default_factory=set)
     commits: list[str] = field(default_factory=list)
     was_public: bool = False
@@ -86,6 +86,7 @@ class HubServer:
             [
                 web.get("/api/whoami-v2", self._whoami),
                 web.post("/api/repos/create", self._create),
+                web.delete("/api/repos/delete", self._delete),
                 web.get(api, self._info),
                 web.get(f"{api}/revision/{{revision}}", self._info),
                 web.get(f"{api}/tree/{{revision}}", self._tree),
@@ -154,6 +155,14 @@ class HubServer:
             owner, private=asked.get("visibility") == "private" or bool(asked.get("private"))
         )
         return web.json_response({"url": f"{self.url}/{name}", "name": name})
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        account, asked = self._account(request), await request.json()
+        name = f"{asked.get('organization') or account['name']}/{asked['name']}"
+        if name not in self.repos or self.repos[name].owner != account["name"] or account["role"] == "read":
+            raise web.HTTPForbidden(text='{"error": "You don\'t have the required permissions."}')
+        del self.repos[name]
+        return web.json_response({})
 
     async def _info(self, request: web.Request) -> web.Response:
         repo = self._repo(request)
@@ -246,20 +255,24 @@ class HubServer:
 
     async def _commit(self, request: web.Request) -> web.Response:
         repo = self._repo(request, write=True)
-        summary, files, lfs = "", {}, set()
+        summary, files, lfs, gone = "", {}, set(), set()
         for line in (await request.text()).splitlines():
             part = json.loads(line)
             value = part["value"]
             match part["key"]:
                 case "header":
                     summary = value["summary"]
+                    if value.get("parentCommit", repo.sha) != repo.sha:
+                        return web.json_response({"error": "A commit has happened since."}, status=412)
                 case "file":
                     files[value["path"]] = base64.b64decode(value["content"])
                 case "lfsFile":
                     files[value["path"]] = self.objects[value["oid"]]
                     lfs.add(value["path"])
-        repo.files |= files
-        repo.lfs |= lfs
+                case "deletedFile":
+                    gone.add(value["path"])
+        repo.files = {path: data for path, data in (repo.files | files).items() if path not in gone}
+        repo.lfs = (repo.lfs | lfs) - gone
         repo.commits.append(summary)
         name = f"{request.match_info['owner']}/{request.match_info['name']}"
         return web.json_response({"commitOid": repo.sha, "commitUrl": f"{self.url}/{name}/commit/{repo.sha}"})

@@ -33,6 +33,13 @@ class Exported(_Event):
     size_bytes: int
 
 
+class MadePrivate(_Event):
+    """A repository that everybody could see is its owner's alone from now on, also if what follows fails."""
+
+    type: Literal["made_private"] = "made_private"
+    repo: str
+
+
 class Published(_Event):
     """The commit is on the Hub."""
 
@@ -43,9 +50,11 @@ class Published(_Event):
     commit: str
     changed: bool
     """False when everything was there already, so that nothing was committed."""
+    others: tuple[str, ...] = ()
+    """Files that are there too and no publication wrote: left alone."""
 
 
-HandoverEvent = Annotated[Moved | Exported | Published | Failed, Field(discriminator="type")]
+HandoverEvent = Annotated[Moved | Exported | MadePrivate | Published | Failed, Field(discriminator="type")]
 _adapter: TypeAdapter[HandoverEvent] = TypeAdapter(HandoverEvent)
 
 

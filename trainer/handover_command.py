@@ -78,8 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     back.set_defaults(run=_import)
     publish = commands.add_parser("publish", help="put a model on the Hugging Face Hub")
     publish.add_argument("model", type=Path, metavar="MODEL", help="folder of a trained model")
-    publish.add_argument("--repo", required=True, metavar="USER/NAME")
+    publish.add_argument(
+        "--repo", required=True, metavar="USER/NAME", help="or its address, or NAME in your own account"
+    )
     publish.add_argument("--public", action="store_true", help="for everybody to see; private otherwise")
+    publish.add_argument(
+        "--no-single-file",
+        action="store_true",
+        help="leave out the model as one file: other programs take that, endpoints download it for nothing",
+    )
     publish.add_argument(
         "--facts", type=Path, help="JSON that describes the model; else its job's folder does"
     )
@@ -151,6 +158,7 @@ def _publish(arguments: argparse.Namespace, emit: Emit) -> None:
             arguments.facts,
             token=arguments.token,
             public=arguments.public,
+            single_file=not arguments.no_single_file,
             stage=arguments.stage,
             emit=emit,
         )

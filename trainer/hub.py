@@ -9,60 +9,40 @@ import contextlib
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from huggingface_hub import CommitOperationAdd, HfApi, get_token
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from data.errors import CodedError
+from trainer.hub_errors import explained
+from trainer.hub_names import HOW_TO_MAKE_ONE, Account, PublishError
 
 # What they say in passing quotes the signed addresses that files are uploaded to.
 for _name in ("huggingface_hub", "httpx", "httpx2"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-HOW_TO_MAKE_ONE = (
-    "Make one at https://huggingface.co/settings/tokens: New token, type Write "
-    "(or fine-grained with write access to your own repositories)."
-)
 _SMALL = 2**20
 """Bytes below which files are sent together, and their progress is not worth telling."""
-NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,41}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
-
-
-class PublishError(CodedError):
-    """Codes: token_missing, token_invalid, token_read_only, repo_name, repo_taken, repo_conflict,
-    hub_offline, hub_refused."""
+_ITS_OWN = frozenset({".gitattributes"})
+"""Files that the Hub puts into every repository."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Whose token it is, and what it may do."""
+class Standing:
+    """What a repository is at one moment."""
 
     name: str
-    organisations: tuple[str, ...]
-    role: str
-    writable: tuple[str, ...] | None
-    """Names (of people, organisations, repositories) that a fine-grained token may write to; None: all."""
-
-    def full_name(self, repo: str) -> str:
-        """`USER/NAME` of a repository that this token may write to. Raises PublishError."""
-        if not NAME.fullmatch(repo) or "--" in repo or ".." in repo:
-            raise PublishError(
-                "repo_name",
-                "A repository's name has letters, digits, dots, - and _, like abraza or ann/abraza.",
-            )
-        owner, _, name = repo.rpartition("/")
-        full = f"{owner or self.name}/{name}"
-        if owner and owner not in (self.name, *self.organisations):
-            raise PublishError(
-                "repo_taken", f"{owner} is not the account of this token, which is {self.name}'s."
-            )
-        if self.writable is not None and not {full.split("/")[0], full} & set(self.writable):
-            raise PublishError("token_read_only", f"This token may not write to {full}. {HOW_TO_MAKE_ONE}")
-        return full
+    """As the Hub writes it."""
+    revision: str | None
+    """Id of the last commit."""
+    private: bool
+    files: frozenset[str]
+    """Paths, without the Hub's own."""
 
 
 class Hub:
@@ -76,7 +56,7 @@ class Hub:
 
     def account(self) -> Account:
         """Ask whose token this is. Raises PublishError(token_invalid | token_read_only) if it can't write."""
-        with _explained():
+        with explained():
             who: Mapping[str, Any] = self._api.whoami()
         access = (who.get("auth") or {}).get("accessToken") or {}
         role = str(access.get("role", ""))
@@ -93,19 +73,50 @@ class Hub:
         organisations = tuple(str(org.get("name")) for org in who.get("orgs") or ())
         return Account(str(who["name"]), organisations, role, writable)
 
-    def prepare(self, repo: str, *, public: bool) -> str | None:
-        """Make the repository, or take the one that is there; returns its last commit.
+    def find(self, repo: str) -> Standing | None:
+        """What is there under this name, or None. Raises PublishError(repo_taken) where it may not write."""
+        with explained(forbidden="repo_taken"):
+            try:
+                info = self._api.model_info(repo)
+            except RepositoryNotFoundError:
+                return None
+            self._api.auth_check(info.id, write=True)
+        files = frozenset(file.rfilename for file in info.siblings or ()) - _ITS_OWN
+        return Standing(info.id, info.sha, info.private is not False, files)
 
-        A new one is private in any case, and an old public one becomes private at once unless `public`.
-        Raises PublishError(repo_taken) where this person may not write.
-        """
-        with _explained(forbidden="repo_taken"):
-            self._api.create_repo(repo, private=True, exist_ok=True)
-            self._api.auth_check(repo, write=True)
-            info = self._api.model_info(repo)
-            if not public and info.private is False:
-                self._api.update_repo_settings(repo, private=True)
-        return info.sha
+    def create(self, repo: str) -> bool:
+        """Make a private repository. False when it is there already. Raises PublishError."""
+        with explained(forbidden="repo_taken"):
+            try:
+                self._api.create_repo(repo, private=True)
+            except HfHubHTTPError as error:
+                if error.response.status_code != HTTPStatus.CONFLICT:
+                    raise
+                return False
+        return True
+
+    def remove_empty(self, repo: str) -> bool:
+        """Remove a repository in which there is nothing. False when it stays."""
+        try:
+            there = self.find(repo)
+            if there is None or there.files:
+                return False
+            with explained():
+                self._api.delete_repo(there.name)
+        except PublishError:
+            return False
+        return True
+
+    def read(self, there: Standing, path: str) -> bytes:
+        """The contents of a small file. Raises PublishError."""
+        with tempfile.TemporaryDirectory() as folder, explained(forbidden="hub_refused"):
+            found = self._api.hf_hub_download(there.name, path, revision=there.revision, cache_dir=folder)
+            return Path(found).read_bytes()
+
+    def show(self, repo: str, *, public: bool) -> None:
+        """Say who may see a repository: everybody, or its owner alone. Raises PublishError."""
+        with explained(forbidden="hub_refused"):
+            self._api.update_repo_settings(repo, private=not public)
 
     def upload(
         self, repo: str, files: Mapping[str, Path], told: Callable[[int], None]
@@ -122,18 +133,24 @@ class Hub:
         for batch in batches:
             if batch is not small:
                 batch[0].moved = functools.partial(_add, told, done)
-            with _explained(forbidden="hub_refused"):
+            with explained(forbidden="hub_refused"):
                 self._api.preupload_lfs_files(repo, additions=batch)
             done += sum(addition.upload_info.size for addition in batch)
             told(done)
         return list(additions)
 
-    def commit(self, repo: str, additions: list[CommitOperationAdd], message: str, *, public: bool) -> str:
-        """Commit everything at once; then open the repository if that was asked. Returns the commit's id."""
-        with _explained(forbidden="hub_refused"):
-            commit = self._api.create_commit(repo, additions, commit_message=message)
-            if public:
-                self._api.update_repo_settings(repo, private=False)
+    def commit(
+        self, there: Standing, additions: list[CommitOperationAdd], outdated: Iterable[str], message: str
+    ) -> str:
+        """Commit everything at once, and take out what is outdated. Returns the commit's id.
+
+        Raises PublishError(repo_conflict) when the repository is no longer as it was in `there`.
+        """
+        deletions = [CommitOperationDelete(path_in_repo=path) for path in outdated]
+        with explained(forbidden="hub_refused"):
+            commit = self._api.create_commit(
+                there.name, [*additions, *deletions], commit_message=message, parent_commit=there.revision
+            )
         return str(commit.oid)
 
     def url(self, repo: str) -> str:
@@ -174,50 +191,3 @@ class _Addition(CommitOperationAdd):
 
                 file.read = told  # type: ignore[method-assign]  # as the library does for its bar
             yield file
-
-
-@contextlib.contextmanager
-def _explained(forbidden: str = "token_invalid") -> Iterator[None]:
-    """Turn the library's errors into ours; `forbidden` is the code of a 403."""
-    try:
-        yield
-    except Exception as error:
-        ours = _sentence(error, forbidden)
-        if ours is None:
-            raise
-        raise ours from None
-
-
-def _sentence(error: BaseException, forbidden: str) -> PublishError | None:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, HfHubHTTPError):
-            return _refused(cause, forbidden)
-        # The HTTP library under huggingface_hub has changed its name, its errors have not.
-        if type(cause).__module__.partition(".")[0] in ("httpx", "httpx2") or isinstance(
-            cause, ConnectionError
-        ):
-            return PublishError(
-                "hub_offline",
-                "The connection to the Hub broke. Try again: what has arrived is not sent again.",
-            )
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
-def _refused(error: HfHubHTTPError, forbidden: str) -> PublishError:
-    status = error.response.status_code
-    if status == 401:
-        return PublishError(
-            "token_invalid", f"The Hub does not know this token (any more). {HOW_TO_MAKE_ONE}"
-        )
-    if status in (403, 404) and forbidden == "repo_taken":
-        return PublishError(
-            "repo_taken",
-            "A repository of this name belongs to somebody else, or this token may not write to it.",
-        )
-    if status in (409, 412):
-        return PublishError("repo_conflict", "The repository was changed at the same moment. Try again.")
-    if status >= 500 or status == 429:
-        return PublishError("hub_offline", f"The Hub is not well (status {status}). Try again later.")
-    return PublishError("hub_refused", f"The Hub refused (status {status}).")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from data.disk import replacing
-from data.errors import CodedError
+from data.disk import locked
+from data.errors import CodedError, is_disk_full
 from inference.errors import ModelError
-from trainer.export import export, open_model, write_folder
-from trainer.export_files import weight_files
-from trainer.export_lora import adapter_of
-from trainer.handover import Moved, Published
-from trainer.hub import Hub, machine_token
+from trainer.handover import MadePrivate, Moved, Published
+from trainer.hub import Hub, Standing, machine_token
+from trainer.hub_names import PublishError
 from trainer.job import JobFolder
-from trainer.publish_card import Facts, SampleFact, model_card
+from trainer.publish_card import Facts, SampleFact
+from trainer.publish_files import HANDLER, LIST, listed, others, single_files
+from trainer.publish_stage import staged
 
 Emit = Callable[[BaseModel], None]
+_log = logging.getLogger("trainer")
 
 
 def publish(
@@ -29,24 +32,47 @@ def publish(
     *,
     token: str,
     public: bool,
+    single_file: bool = True,
     stage: Path | None,
     emit: Emit,
 ) -> Published:
     """Publish the model in folder `model` as `repo` (`NAME` or `USER/NAME`); again and again if need be.
 
     `described` is a file with its `Facts`; None asks the job's folder around it. An empty `token` means the
-    one of this machine (HF_TOKEN, `hf auth login`). `stage` is a folder for what has to be made first; it is
+    one of this machine (HF_TOKEN, `hf auth login`). `single_file` adds the model as one file, which other
+    programs take and endpoints download for nothing. `stage` is a folder for what has to be made first; it is
     removed after the commit and kept after a failure, so that the next try goes on.
     Raises PublishError, ModelError, OSError.
     """
+    if not model.is_dir():
+        raise ModelError("unknown_base", f"There is no folder {model}.")
     facts = read_facts(described) if described else facts_of(model)
     stage = stage or model.with_name(f".{model.name}.publish")
     hub = Hub(token or machine_token())
-    account = hub.account()
-    repo = account.full_name(repo)
+    repo = hub.account().full_name(repo)
+    there = hub.find(repo)
+    repo = there.name if there else repo
     emit(Moved(stage="check", done=1, total=1))
-    before = hub.prepare(repo, public=public)
-    files = _stage(model, repo, facts, stage, emit)
+    with _alone(stage):
+        # Whatever may be wrong with the model shows here, before anything is made on the Hub.
+        files = staged(model, repo, facts, stage, single_file=single_file, emit=emit)
+        made = there is None and hub.create(repo)
+        try:
+            if there is not None and not public:
+                _hide(hub, there, emit)
+            published = _send(hub, repo, files, facts, public, emit)
+        except Exception as error:
+            if made and not (isinstance(error, PublishError) and error.code == "hub_offline"):
+                _take_back(hub, repo)
+            raise
+        shutil.rmtree(stage, ignore_errors=True)
+    return published
+
+
+def _send(
+    hub: Hub, repo: str, files: Mapping[str, Path], facts: Facts, public: bool, emit: Emit
+) -> Published:
+    """Upload the files and commit them in place of what an earlier publication wrote."""
     total = sum(file.stat().st_size for file in files.values())
     told = -1
 
@@ -59,15 +85,59 @@ def publish(
     moved(0)
     additions = hub.upload(repo, files, moved)
     emit(Moved(stage="commit", done=0, total=1))
-    commit = hub.commit(repo, additions, f"{facts.trigger}, trained with Likeness", public=public)
-    shutil.rmtree(stage, ignore_errors=True)
+    there = hub.find(repo)  # as it is now: uploading took its time
+    if there is None:
+        raise PublishError("repo_conflict", "The repository was removed at the same moment. Try again.")
+    former = listed(hub.read(there, LIST)) if LIST in there.files else single_files(facts.slug)
+    outdated, foreign = others(there.files, files, former)
+    if not public:
+        _hide(hub, there, emit)
+    commit = hub.commit(there, additions, sorted(outdated), f"{facts.trigger}, trained with Likeness")
+    if public and there.private:
+        hub.show(repo, public=True)
+    if foreign:
+        _log.warning("This repository also holds files that are not ours: %s.", ", ".join(sorted(foreign)))
+    if HANDLER in foreign:
+        _log.warning("Endpoints run %s instead of the model.", HANDLER)
     return Published(
-        repo=repo,
-        url=hub.url(repo),
+        repo=there.name,
+        url=hub.url(there.name),
         visibility="public" if public else "private",
         commit=commit,
-        changed=commit != before,
+        changed=commit != there.revision,
+        others=tuple(sorted(foreign)),
     )
+
+
+def _hide(hub: Hub, there: Standing, emit: Emit) -> None:
+    """Make what everybody can see private, before anything that is meant to be private gets into it."""
+    if not there.private:
+        hub.show(there.name, public=False)
+        emit(MadePrivate(repo=there.name))
+        _log.warning("%s was public and is private from now on; --public opens it again.", there.name)
+
+
+def _take_back(hub: Hub, repo: str) -> None:
+    """Remove the repository that was made for what then failed."""
+    if not hub.remove_empty(repo):
+        _log.warning("An empty private repository %s may be left on the Hub.", repo)
+
+
+@contextlib.contextmanager
+def _alone(stage: Path) -> Iterator[None]:
+    """Make the folder and hold it, so that two publications of one model don't write the same files."""
+
+    def taken() -> None:
+        raise PublishError("handover_running", "This model is being published already. Wait for that to end.")
+
+    try:
+        stage.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise ModelError("bad_out", f"{stage} can't be made; give another folder with --stage.") from error
+    with locked(stage / "lock", taken):
+        yield
 
 
 def read_facts(file: Path) -> Facts:
@@ -101,47 +171,3 @@ def facts_of(model: Path) -> Facts:
         raise ModelError(
             "bad_facts", f"{model.parent} holds no job.json that tells what the model is; give --facts FILE."
         ) from error
-
-
-def _stage(model: Path, repo: str, facts: Facts, stage: Path, emit: Emit) -> dict[str, Path]:
-    """Make what isn't there yet; returns path in the repository -> file."""
-    stage.mkdir(parents=True, exist_ok=True)
-    newest = max(file.stat().st_mtime for file in model.rglob("*.safetensors"))
-    pipeline = model
-    described: dict[str, str] = {}
-    files: dict[str, Path] = {}
-    if adapter_of(str(model)) is not None:
-        pipeline = stage / "pipeline"
-        if not _fresh(pipeline, newest):
-            folder, weights = open_model(str(model))
-            shutil.rmtree(pipeline, ignore_errors=True)
-            write_folder(weights, folder, pipeline, emit)
-        adapter = f"{facts.slug}-lora.safetensors"
-        described[adapter] = "the LoRA alone, to be used with its base"
-        export(str(model), "lora", stage / adapter, half=True, emit=lambda _: None)
-        files[adapter] = stage / adapter
-    single = f"{facts.slug}.safetensors"
-    described[single] = "the whole model in Stable Diffusion's original format, half precision"
-    if not _fresh(stage / single, newest):
-        export(str(pipeline), "safetensors", stage / single, half=True, emit=emit)
-    files[single] = stage / single
-    files |= _pipeline_files(pipeline)
-    files |= {f"samples/{number}.png": sample.path for number, sample in enumerate(facts.samples)}
-    with replacing(stage / "README.md") as card:
-        card.write(model_card(facts, repo, described).encode())
-    return files | {"README.md": stage / "README.md"}
-
-
-def _fresh(made: Path, newest: float) -> bool:
-    """Whether an earlier try made this from the weights that are there now."""
-    return made.exists() and made.stat().st_mtime >= newest
-
-
-def _pipeline_files(folder: Path) -> dict[str, Path]:
-    """What loads as a diffusers pipeline, and nothing else that may lie there."""
-    files = [folder / "model_index.json"]
-    for part in ("unet", "vae", "text_encoder"):
-        files += [folder / part / "config.json", *weight_files(folder / part)]
-    for part in ("tokenizer", "scheduler"):
-        files += sorted(path for path in (folder / part).iterdir() if path.suffix in (".json", ".txt"))
-    return {file.relative_to(folder).as_posix(): file for file in files}

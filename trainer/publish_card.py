@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inference.bases import BASES, resolve
 from inference.errors import ModelError
+from trainer.publish_files import LORA
 
 _LICENCES = {
     "mini": "apache-2.0",
@@ -54,8 +55,8 @@ class Facts(BaseModel):
         return re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-") or "model"
 
 
-def model_card(facts: Facts, repo: str, files: Mapping[str, str]) -> str:
-    """`README.md` of repository `repo`; `files` maps each single file to what it is."""
+def model_card(facts: Facts, repo: str, files: Collection[str]) -> str:
+    """`README.md` of repository `repo`, which holds `files` beside it."""
     pictures = "".join(
         f"| ![sample {number}](samples/{number}.png) | {_code(sample.prompt)} |\n"
         for number, sample in enumerate(facts.samples)
@@ -65,7 +66,8 @@ def model_card(facts: Facts, repo: str, files: Mapping[str, str]) -> str:
         for name, value in facts.recipe.items()
         if name not in _UNSAID and value not in (None, "", [], ())
     )
-    listed = "".join(f"- `{name}`: {what}\n" for name, what in files.items())
+    draw = f"pipeline({json.dumps(f'oil painting of {facts.trigger}')})"
+    single = f"{facts.slug}.safetensors"
     parts = [
         f"---\n{_front_matter(facts)}---\n",
         f"# {facts.name}\n\nA Stable Diffusion model that knows **{facts.trigger}**. "
@@ -74,15 +76,35 @@ def model_card(facts: Facts, repo: str, files: Mapping[str, str]) -> str:
         f"{f' on {facts.photos} photos' if facts.photos else ''}.\n\n"
         f"Say `{facts.trigger}` in a prompt to mean this subject, as in `photo of {facts.trigger}`.\n",
         f"## Samples\n\n| Picture | Prompt |\n|---|---|\n{pictures}" if pictures else "",
-        "## How to use it\n\n```python\nimport torch\nfrom diffusers import StableDiffusionPipeline\n\n"
-        f"pipeline = StableDiffusionPipeline.from_pretrained({json.dumps(repo)}, torch_dtype=torch.float16)\n"
-        'pipeline.to("cuda")\n'
-        f'pipeline({json.dumps(f"oil painting of {facts.trigger}")}).images[0].save("picture.png")\n```\n',
-        f"Other interfaces for Stable Diffusion take the single files:\n\n{listed}" if listed else "",
+        "## How to use it\n",
+        _snippet(json.dumps(repo), f'{draw}.images[0].save("picture.png")'),
+        _lora(facts, repo) if LORA in files else "",
+        f"Other interfaces for Stable Diffusion take `{single}`, the whole model in the original format, in "
+        "half precision.\n"
+        if single in files
+        else "",
         f"## How it was made\n\n| Recipe | |\n|---|---|\n{recipe}" if recipe else "",
         "Please draw a person only with that person's consent.\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _lora(facts: Facts, repo: str) -> str:
+    base = json.dumps(_hub_id(facts) or "the folder of its base")
+    return (
+        f"`{LORA}` is the LoRA alone. Other interfaces take it, too: its names are kohya's. It goes onto the "
+        "base, not onto the pipeline above, which has it in it already:\n\n"
+        + _snippet(base, f"pipeline.load_lora_weights({json.dumps(repo)}, weight_name={json.dumps(LORA)})")
+    )
+
+
+def _snippet(model: str, use: str) -> str:
+    """Python that loads `model` and uses it; both are written as code."""
+    return (
+        "```python\nimport torch\nfrom diffusers import StableDiffusionPipeline\n\n"
+        f"pipeline = StableDiffusionPipeline.from_pretrained({model}, torch_dtype=torch.float16)\n"
+        f'pipeline.to("cuda")\n{use}\n```\n'
+    )
 
 
 def _front_matter(facts: Facts) -> str:
@@ -92,12 +114,13 @@ def _front_matter(facts: Facts) -> str:
         {"text": sample.prompt, "output": {"url": f"samples/{number}.png"}}
         for number, sample in enumerate(facts.samples)
     ]
+    relation = "adapter" if facts.method == "lora" else "finetune"
     values: dict[str, object] = {
         "license": _LICENCES.get(_alias(facts), "other"),
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
         "base_model": _hub_id(facts),
-        "base_model_relation": "finetune" if _hub_id(facts) else None,
+        "base_model_relation": relation if _hub_id(facts) else None,
         "instance_prompt": f"photo of {facts.trigger}",
         "tags": tags + (["lora"] if facts.method == "lora" else []),
         "widget": widget or [{"text": f"photo of {facts.trigger}"}],

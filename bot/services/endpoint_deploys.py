@@ -17,6 +17,7 @@ from data.database import Database
 from data.endpoints import Endpoint, Endpoints
 from data.models import Model
 from data.secrets import Scope, Vault
+from trainer.hub_names import repository_name
 
 _OFFER_SECONDS = 900.0
 _PRICES_SECONDS = 600.0
@@ -79,6 +80,7 @@ class EndpointDeploys:
 
         Raises Refusal: endpoint_no_token, endpoint_exists, endpoint_repository, endpoint_no_hardware.
         """
+        repository = repository_name(repository)
         if not REPOSITORY.fullmatch(repository):
             raise Refusal("endpoint_repository")
         await self._accounts.check_free(scope, scope_id)

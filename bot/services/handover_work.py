@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from data.pictures import Pictures
 from data.publications import Publications
 from data.secrets import Vault
 from trainer.events import Failed
-from trainer.handover import Exported, HandoverEvent, Moved, Published, parse_handover
+from trainer.handover import Exported, HandoverEvent, MadePrivate, Moved, Published, parse_handover
 from trainer.publish_card import Facts, SampleFact
 from trainer.spec import TrainSpec
 
@@ -39,7 +40,7 @@ _GRACE_SECONDS = 10.0
 
 
 class HandoverWork:
-    """`hub` is the address of the Hub."""
+    """`hub` is the address of the Hub; `single_file` says whether publications have the model as one, too."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class HandoverWork:
         publications: Publications,
         *,
         hub: str,
+        single_file: bool,
     ) -> None:
         self._db = db
         self._files = files
@@ -63,6 +65,7 @@ class HandoverWork:
         self._handovers = handovers
         self._publications = publications
         self._hub = hub
+        self._single_file = single_file
 
     async def run(self, handover: Handover, moved: Callable[[Moved], None]) -> None:
         """Do it and write down how it ended. Cancelled, it stops the process and leaves the row as it is."""
@@ -91,6 +94,8 @@ class HandoverWork:
             async for event in events:
                 if isinstance(event, Moved):
                     moved(event)
+                elif isinstance(event, MadePrivate):
+                    await self._handovers.note_private(handover.id)
                 else:
                     await self._conclude(handover, event)
                     return
@@ -149,7 +154,8 @@ class HandoverWork:
                     revision=event.commit,
                     tx=tx,
                 )
-            await self.end(handover, "done", repository=event.repo, url=event.url)
+            others = json.dumps(event.others)
+            await self.end(handover, "done", repository=event.repo, url=event.url, others=others)
             await asyncio.to_thread(self._files.remove, self._files.handover(handover.id))
 
     def _export(self, handover: Handover, model: Model, folder: Path) -> list[str]:
@@ -162,7 +168,9 @@ class HandoverWork:
 
     def _publish(self, handover: Handover, model: Model, facts: Path, stage: Path) -> list[str]:
         words = ["publish", str(model.path), f"--repo={handover.repository}", "--token-stdin"]
-        return words + [f"--facts={facts}", f"--stage={stage}"] + (["--public"] if handover.public else [])
+        words += [f"--facts={facts}", f"--stage={stage}"]
+        words += [] if self._single_file else ["--no-single-file"]
+        return words + (["--public"] if handover.public else [])
 
     async def _facts(self, model: Model) -> Facts:
         """All that the card on the Hub tells of a model."""

@@ -16,6 +16,7 @@ from data.database import Database
 from data.files import FileStore
 from data.handovers import Format, Handover, Handovers, Whose
 from data.secrets import Vault
+from trainer.hub_names import repository_name
 
 _TOKEN = re.compile(r"[\x21-\x7e]{8,300}")
 
@@ -99,7 +100,7 @@ class Publishing:
                     guild_id=model.guild_id,
                     model_id=model_id,
                     locale=locale,
-                    repository=repository.strip(),
+                    repository=repository_name(repository),
                     public=public,
                     keep_token=keep_token and token is not None,
                     tx=tx,

@@ -17,6 +17,7 @@ from data.handovers import Format, Handover
 from data.models import Model
 from data.publications import Publication
 from trainer.handover import Moved
+from trainer.publish_files import HANDLER
 
 CHOICES: tuple[tuple[Format, bool], ...] = (
     ("safetensors", True),
@@ -28,6 +29,8 @@ CHOICES: tuple[tuple[Format, bool], ...] = (
 )
 """Format and half precision; a button's index is a place here, counted from 1. 0 opens the choice."""
 
+_NAMED = 5
+"""How many of other people's files a card names."""
 _OPEN_SECONDS = 900.0
 _DAY = 24 * 3600
 
@@ -125,6 +128,8 @@ def ended_card(handover: Handover, model: Model, file: discord.File | None, limi
         return card(Accent.waiting, _title(handover, model), said)
     if handover.state == "failed":
         said = explain(locale, handover.error_code or "", {}, handover.error)
+        if handover.made_private:
+            said += "\n" + t(locale, "publish.was_public")
         return card(
             Accent.failed, _title(handover, model), said, ui.ActionRow[Any](_once_more(handover, locale))
         )
@@ -150,11 +155,25 @@ def _published_card(handover: Handover, model: Model) -> ui.LayoutView:
     lines = [
         t(locale, "publish.done", title=quoted(model.title), url=handover.url or ""),
         t(locale, "publish.done_public" if handover.public else "publish.done_private"),
+        *_found(handover),
         t(locale, "publish.deploy", repository=quoted(handover.repository or "", 140)),
     ]
     if handover.keep_token:
         lines.append(t(locale, "publish.token_kept"))
     return card(Accent.done, "\n".join(lines))
+
+
+def _found(handover: Handover) -> list[str]:
+    """What its owner should know of the repository as it was found."""
+    lines = [t(handover.locale, "publish.was_public")] if handover.made_private else []
+    others = [name for name in handover.others if name != HANDLER]
+    if others:
+        names = ", ".join(f"**{quoted(name, 60)}**" for name in others[:_NAMED])
+        more = "…" if len(others) > _NAMED else ""
+        lines.append(t(handover.locale, "publish.others", names=names + more))
+    if HANDLER in handover.others:
+        lines.append(t(handover.locale, "publish.handler"))
+    return lines
 
 
 def _exported_card(handover: Handover, model: Model, file: discord.File | None, limit: int) -> ui.LayoutView:

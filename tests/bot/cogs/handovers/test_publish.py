@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import App
+from bot.config import Config
 from bot.sandbox import World
 from bot.services.refusal import Refusal
 from data.models import Model
@@ -23,7 +24,7 @@ from tests.bot.cogs.handovers.steps import (
 )
 from tests.bot.face import eventually, text_of
 from tests.fakes import ScriptedGpu
-from tests.hub import WRITE, HubServer
+from tests.hub import WRITE, HubServer, Repo
 
 
 async def test_a_model_is_published_privately_and_the_token_is_nowhere(
@@ -70,6 +71,59 @@ async def test_it_is_public_only_after_a_second_yes(
     await here.visitor.click(asked.response, label="Yes, for everybody")
     await saying(asked, "It is public")
     assert not hub.repos["ann/abraza"].private and not hub.repos["ann/abraza"].was_public
+
+
+async def test_what_a_publication_found_in_its_repository_is_on_its_card(
+    here: World, app: App, hub: HubServer, model: Model
+) -> None:
+    repo = hub.repos["ann/abraza"] = Repo("ann", private=False, commits=["by hand"])
+    repo.files |= dict.fromkeys(("handler.py", "notes_of_*mine*.md", "samples/7.png"), b"mine")
+    said = await saying(await publish(here, repository=f"{hub.url}/Ann/abraza.git"), "It is private")
+    assert "It was public until now" in said and repo.private
+    assert "left them alone: **notes\\_of\\_\\*mine\\*.md**" in said
+    assert "endpoints run it instead of the model" in said
+    assert "samples/7.png" not in said and "samples/7.png" not in repo.files
+    assert (await settled(app)).repository == "ann/abraza"
+
+
+async def test_an_address_with_a_token_in_it_is_kept_without_it(
+    here: World, app: App, hub: HubServer, model: Model
+) -> None:
+    asked = await publish(here, repository="https://ann:hf_hidden@huggingface.co/ann/abraza", public=True)
+    assert "**ann/abraza** would be" in text_of(asked.response)
+    handover = await app.handovers.get(1)
+    assert handover is not None and "hf_hidden" not in repr(handover)
+
+
+async def test_a_repository_can_be_deployed_by_its_address(here: World, app: App) -> None:
+    address = "https://huggingface.co/ann/abraza.git"
+    with pytest.raises(
+        Refusal, match="endpoint_no_token"
+    ):  # as with ann/abraza, and no sentence about a name
+        await app.endpoint_deploys.offer("user", here.visitor.id, address, "aws/small")
+
+
+async def test_a_repository_that_had_to_be_made_private_is_told_of_a_failure_too(
+    here: World, app: App, hub: HubServer, model: Model
+) -> None:
+    hub.repos["ann/abraza"] = Repo("ann", private=False, commits=["by hand"])
+    hub.statuses["POST /api/models/ann/abraza/preupload"] = 403
+    said = await saying(await publish(here), "Hugging Face refused")
+    assert "It was public until now" in said
+
+
+async def test_an_operator_can_do_without_the_single_file(
+    here: World, hub: HubServer, gpu: ScriptedGpu, tmp_path: Path
+) -> None:
+    app = App(Config(_env_file=None, home=tmp_path / "lean", hub=hub.url, publish_single_file=False), gpu=gpu)
+    await app.start()
+    try:
+        await here.env.restart_bot(app.bot)
+        await trained(app, here, here.visitor.id)
+        await saying(await publish(here), "It is private")
+        assert "abraza.safetensors" not in hub.repos["ann/abraza"].files
+    finally:
+        await app.close()
 
 
 @pytest.mark.parametrize(
@@ -127,9 +181,9 @@ async def test_after_a_break_in_the_middle_the_next_try_goes_on(
     broken = await publish(here, keep=True)
     await eventually(lambda: any(call.startswith("PUT /lfs/") for call in hub.calls), SECONDS)
     # Not 503, with which the library tries for half a minute more.
-    hub.statuses["POST /ann/abraza.git/info/lfs"] = 403
+    hub.statuses["POST /ann/abraza.git/info/lfs"] = 507
     hub.hold.set()
-    await saying(broken, "Hugging Face refused")
+    await saying(broken, "or it is not well")
     await settled(app)
     assert len(hub.uploads) == 1 and not hub.repos["ann/abraza"].commits
 

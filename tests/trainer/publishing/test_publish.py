@@ -5,86 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 import yaml
-from huggingface_hub.utils import _http
-from PIL import Image
 
-from inference.bases import MINI
 from inference.errors import ModelError
-from tests.hub import FINE, FINE_READ, READ, WRITE, HubServer, running_hub
+from tests.hub import FINE, FINE_READ, READ, WRITE, HubServer
+from tests.trainer.publishing.steps import Run
 from tests.training import ROOT
 from trainer.handover import Moved, Published, parse_handover
 from trainer.hub import PublishError
-from trainer.publish import publish, read_facts
+from trainer.publish import read_facts
 from trainer.publish_card import Facts, SampleFact, model_card
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with running_hub() as hub:
-        constants = huggingface_hub.constants
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", hub.url)
-        monkeypatch.setattr(_http.time, "sleep", lambda _: None)
-        yield hub
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    shutil.copytree(MINI, tmp_path / "model")
-    return tmp_path / "model"
-
-
-@pytest.fixture
-def facts(tmp_path: Path) -> Path:
-    """A description, with one sample."""
-    Image.new("RGB", (8, 8), "red").save(tmp_path / "sample.png")
-    sample = SampleFact(path=tmp_path / "sample.png", prompt='a "quoted": prompt | with `marks`')
-    described = Facts(
-        name="abraza", class_name="person", base="mini", photos=6, recipe={"steps": 320}, samples=(sample,)
-    )
-    (tmp_path / "facts.json").write_text(described.model_dump_json())
-    return tmp_path / "facts.json"
-
-
-class Run:
-    """`publish` with everything filled in."""
-
-    def __init__(self, model: Path, facts: Path) -> None:
-        self.model, self.facts = model, facts
-        self.stage = model.with_name("stage")
-        self.events: list[object] = []
-
-    def __call__(self, repo: str = "abraza", token: str = WRITE, public: bool = False) -> Published:
-        return publish(
-            self.model,
-            repo,
-            self.facts,
-            token=token,
-            public=public,
-            stage=self.stage,
-            emit=self.events.append,
-        )
-
-
-@pytest.fixture
-def run(model: Path, facts: Path) -> Run:
-    return Run(model, facts)
+from trainer.publish_files import LORA
 
 
 def test_one_commit_holds_all_that_a_person_needs(hub: HubServer, run: Run, tmp_path: Path) -> None:
+    run.single_file = True
     done = run()
     repo = hub.repos["ann/abraza"]
     assert done == Published(
@@ -194,6 +136,7 @@ def test_after_a_long_break_the_next_try_goes_on(
     hub: HubServer, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.break_from, hub.break_uploads = 2, 100
+    run.single_file = True
     with caplog.at_level(logging.INFO), pytest.raises(PublishError) as caught:
         run()
     assert caught.value.code == "hub_offline"
@@ -251,7 +194,7 @@ def test_a_card_has_valid_metadata_and_gives_no_path_away(tmp_path: Path) -> Non
     facts = Facts(
         name="abraza", class_name="person", base="runwayml/stable-diffusion-v1-5", samples=(sample,)
     )
-    _, front, text = model_card(facts, "ann/abraza", {}).split("---\n", 2)
+    _, front, text = model_card(facts, "ann/abraza", ()).split("---\n", 2)
     metadata = yaml.safe_load(front)
     assert metadata["base_model"] == "stable-diffusion-v1-5/stable-diffusion-v1-5"
     assert metadata["license"] == "creativeml-openrail-m"
@@ -259,9 +202,19 @@ def test_a_card_has_valid_metadata_and_gives_no_path_away(tmp_path: Path) -> Non
     assert metadata["instance_prompt"] == "photo of abraza person"
     assert metadata["widget"] == [{"text": sample.prompt, "output": {"url": "samples/0.png"}}]
     assert 'from_pretrained("ann/abraza"' in text
-    own = model_card(facts.model_copy(update={"base": str(tmp_path), "samples": ()}), "ann/abraza", {})
+    own = model_card(facts.model_copy(update={"base": str(tmp_path), "samples": ()}), "ann/abraza", ())
     assert str(tmp_path) not in own
     assert "base_model" not in yaml.safe_load(own.split("---\n", 2)[1])
+
+
+def test_the_card_of_a_lora_names_its_file_and_its_base() -> None:
+    facts = Facts(name="abraza", class_name="person", base="sd15", method="lora")
+    _, front, text = model_card(facts, "ann/abraza", {LORA}).split("---\n", 2)
+    metadata = yaml.safe_load(front)
+    assert metadata["base_model_relation"] == "adapter" and "lora" in metadata["tags"]
+    assert f'load_lora_weights("ann/abraza", weight_name="{LORA}")' in text
+    assert f'from_pretrained("{metadata["base_model"]}"' in text and 'from_pretrained("ann/abraza"' in text
+    assert "abraza.safetensors" not in text
 
 
 def test_a_description_that_is_none_is_said(tmp_path: Path) -> None:
