@@ -32,6 +32,7 @@ from bot.services.gallery import GalleryService
 from bot.services.handover_runner import HandoverRunner
 from bot.services.handover_work import HandoverWork
 from bot.services.imagining import ImagineService
+from bot.services.intake import Intake
 from bot.services.owned import OwnedModels
 from bot.services.privacy import Privacy
 from bot.services.publishing import Publishing
@@ -187,6 +188,7 @@ class App:
             self.settings,
             self.access,
             self.estimates,
+            Intake(self.files),
             base=self.config.base,
             wake=self.dispatcher.wake,
         )

@@ -99,10 +99,12 @@ class _Demo:
         self._report.identity_after = await self._identity(str(model.path), model, "after")
 
     async def _train(self) -> Model:
-        photos = await asyncio.to_thread(selfies)
+        photos = selfies()
         _say(f"/train {SELFIES_NAME} with {len(photos)} selfies")
         started = time.monotonic()
-        attached = {f"photo{number}": (one.filename, one.content) for number, one in enumerate(photos, 1)}
+        attached = {
+            f"photo{number}": (one.filename, await one.fetch()) for number, one in enumerate(photos, 1)
+        }
         here = self._here
         sheet = await here.visitor.slash(here.studio, "train", name=SELFIES_NAME, consent=True, **attached)
         if sheet.response is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 import data
-from bot.services.training import Upload
+from bot.services.intake import Upload
 
 SELFIES_NAME = "abraza"
 """What the toy person is called in trainings that nobody named."""
@@ -21,7 +23,7 @@ FOLDER = Path(data.__file__).with_name("selfies")
 
 def strip(side: int = 192) -> bytes:
     """The selfies of one training side by side, as one JPEG. Blocking. Raises OSError."""
-    photos = [Image.open(io.BytesIO(one.content)) for one in selfies()]
+    photos = [Image.open(path) for path in _paths(TAKEN)]
     sheet = Image.new("RGB", (side * len(photos), side))
     for place, photo in enumerate(photos):
         sheet.paste(photo.resize((side, side), Image.Resampling.LANCZOS), (place * side, 0))
@@ -31,5 +33,9 @@ def strip(side: int = 192) -> bytes:
 
 
 def selfies(count: int = TAKEN) -> list[Upload]:
-    """The first `count` selfies. Blocking: call it in a thread. Raises OSError."""
-    return [Upload(path.name, path.read_bytes()) for path in sorted(FOLDER.glob("*.jpg"))[:count]]
+    """The first `count` selfies, as if somebody sent them."""
+    return [Upload(path.name, partial(asyncio.to_thread, path.read_bytes)) for path in _paths(count)]
+
+
+def _paths(count: int) -> list[Path]:
+    return sorted(FOLDER.glob("*.jpg"))[:count]

@@ -11,6 +11,10 @@ class ModelError(CodedError):
     """
 
 
+class PictureError(CodedError):
+    """A picture that a person gave can't be used. Codes: not_an_image, truncated, too_large."""
+
+
 class EndpointError(CodedError):
     """Codes begin with `endpoint_`. The text never holds what the endpoint said: it may say a token back.
 

@@ -11,8 +11,9 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image, ImageOps
 
-from inference.errors import ModelError
+from inference.errors import ModelError, PictureError
 from inference.model import Model
+from inference.reading import read_picture
 
 OnLatents = Callable[[int, torch.Tensor], None]
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -49,10 +50,12 @@ def check_size(model: Model, width: int | None, height: int | None) -> tuple[int
 def open_init(path: Path, width: int, height: int) -> Image.Image:
     """A picture to start from: filled to the size, cut at the middle. Raises ModelError(bad_init)."""
     try:
-        with Image.open(path) as image:
-            return ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        image = read_picture(path.name, path.read_bytes(), side=max(width, height))
+    except PictureError as error:
+        raise ModelError("bad_init", f"The picture to start from can't be used: {error.message}") from error
+    except OSError as error:
         raise ModelError("bad_init", "The picture to start from can't be read.") from error
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
 
 
 @torch.inference_mode()

@@ -29,6 +29,7 @@ _OVERLAP = 0.3
 # A cascade's box spans the brows to the chin. In widths of it, from its centre: hair, chin, ears.
 _HEAD_ABOVE, _HEAD_BELOW, _HEAD_ASIDE = 1.0, 0.7, 0.75
 _CROP_FACES = 3.0
+_SUFFICIENT = 1 / (_CROP_FACES * _SMALLEST)
 _FACE_HEIGHT = 0.42
 """Where the face's centre comes to lie in the crop, from its top."""
 
@@ -44,6 +45,11 @@ class Face:
     @property
     def centre(self) -> tuple[float, float]:
         return self.left + self.side / 2, self.top + self.side / 2
+
+
+def sufficient_side(size: int) -> int:
+    """Pixels of a photo's side from which on the smallest face that is found fills a crop of `size`."""
+    return max(_SEARCH_SIDE, round(_SUFFICIENT * size))
 
 
 def find_faces(image: Image.Image, class_name: str) -> list[Face]:

@@ -1,8 +1,7 @@
-"""Uploaded files to upright square crops, each checked (lesson step 6). No torch: the bot uses it too."""
+"""Uploaded files to upright square crops, each checked (lesson step 6). No torch."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,28 +9,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
-from pillow_heif import register_heif_opener
 
 from data.errors import CodedError
+from inference.reading import read_picture
 from trainer.errors import TrainError
-from trainer.faces import crop_to_face, find_faces
+from trainer.faces import crop_to_face, find_faces, sufficient_side
+from trainer.fingerprints import Fingerprints, fingerprint
 from trainer.spec import MAX_PHOTOS, MIN_PHOTOS
 
-register_heif_opener()
-
-MAX_PIXELS = 80_000_000
-"""Above this a file is taken for a decompression bomb; the largest phone cameras stay below."""
 _MIN_SIDE = 64
 _UPRIGHT_CENTRE = (0.5, 0.4)
 """Where the square is cut out when no face decides: heads are above the middle of an upright photo."""
 _SHARP_SIDE = 256
 _SHARP = 10.0
 """Least variance of the Laplacian at `_SHARP_SIDE`; a photo that is merely soft has some dozens."""
-_HASH_SIDE = 16
-_HASH_MARGIN = 4
-"""Grey levels that count as brighter; less is the noise of saving a JPEG again."""
-_SAME_BITS = 12
-"""Photos whose hashes of 256 bits differ in no more are the same picture, saved or scaled anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one file shows, before it is compared with the others of its set."""
+
+    crops: tuple[Image.Image, ...]
+    """RGB of the asked size; several where a person has to say which face is meant, from left to right."""
+    face: bool
+    fingerprint: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +80,35 @@ def prepare(files: Sequence[tuple[str, bytes]], size: int, class_name: str = "pe
     accepted: list[Prepared] = []
     rejected: list[Rejected] = []
     unclear: list[Unclear] = []
-    seen: list[np.ndarray] = []
+    seen = Fingerprints()
     for name, content in files:
         try:
-            photo = _open(name, content, size)
-            fingerprint = _fingerprint(photo)
-            if any(np.count_nonzero(fingerprint != other) <= _SAME_BITS for other in seen):
-                raise TrainError("duplicate", f"{name} is the same picture as another one.")
-            faces = find_faces(photo, class_name)
-            crops = [_crop(name, crop_to_face(photo, face, size), size) for face in faces]
-            if not faces:
-                side = min(photo.size)
-                centre = ImageOps.fit(photo, (side, side), centering=_UPRIGHT_CENTRE)
-                crops = [_crop(name, centre, size)]
+            shown = look(name, content, size, class_name)
         except CodedError as error:
             rejected.append(Rejected(name, error.code, error.message))
             continue
-        seen.append(fingerprint)
-        if len(crops) == 1:
-            accepted.append(Prepared(name, crops[0], face=bool(faces)))
+        if not seen.add(shown.fingerprint):
+            rejected.append(Rejected(name, "duplicate", f"{name} is the same picture as another one."))
+        elif len(shown.crops) == 1:
+            accepted.append(Prepared(name, shown.crops[0], face=shown.face))
         else:
-            unclear.append(Unclear(name, tuple(crops)))
+            unclear.append(Unclear(name, shown.crops))
     return PhotoReport(tuple(accepted), tuple(rejected), tuple(unclear))
+
+
+def look(name: str, content: bytes, size: int, class_name: str) -> Look:
+    """Read one file and crop it to the faces on it, or to its middle.
+
+    Raises PictureError, and TrainError: too_small, blurred.
+    """
+    photo = _open(name, content, size)
+    faces = find_faces(photo, class_name)
+    squares = [crop_to_face(photo, face, size) for face in faces]
+    if not faces:
+        side = min(photo.size)
+        squares = [ImageOps.fit(photo, (side, side), centering=_UPRIGHT_CENTRE)]
+    crops = tuple(_crop(name, square, size) for square in squares)
+    return Look(crops, bool(faces), fingerprint(photo))
 
 
 def check_count(count: int) -> None:
@@ -136,7 +144,7 @@ def read_folder(folder: Path, size: int, class_name: str = "person") -> PhotoRep
 
 
 def read_crops(folder: Path, size: int) -> list[Image.Image]:
-    """The crops of a job, which were checked when it was made. Raises TrainError as `prepare` rejects."""
+    """The crops of a job, which were checked when it was made. Raises CodedError as `prepare` rejects."""
     if not folder.is_dir():
         raise TrainError("no_photos", f"The folder {folder} does not exist.")
     files = sorted(file for file in folder.iterdir() if _may_be_photo(file))
@@ -149,21 +157,10 @@ def _may_be_photo(file: Path) -> bool:
 
 
 def _open(name: str, content: bytes, size: int) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
-    except Exception as error:  # decoders raise many kinds for bytes that aren't theirs
-        raise TrainError("not_an_image", f"{name} is not an image that can be read.") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name)
-    if min(image.size) < max(_MIN_SIDE, size // 2):
-        raise TrainError("too_small", f"{name} is too small: {image.width}x{image.height} pixels.")
-    try:
-        image.load()
-    except Exception as error:
-        raise TrainError("truncated", f"{name} is damaged or incomplete.") from error
-    return _upright_rgb(image)
+    photo = read_picture(name, content, side=sufficient_side(size))
+    if min(photo.size) < max(_MIN_SIDE, size // 2):
+        raise TrainError("too_small", f"{name} is too small: {photo.width}x{photo.height} pixels.")
+    return photo
 
 
 def _crop(name: str, square: Image.Image, size: int) -> Image.Image:
@@ -174,31 +171,3 @@ def _crop(name: str, square: Image.Image, size: int) -> Image.Image:
     if cv2.Laplacian(grey, cv2.CV_64F).var() < _SHARP:
         raise TrainError("blurred", f"{name} is too blurred.")
     return square.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _fingerprint(image: Image.Image) -> np.ndarray:
-    """A difference hash: where the picture, made very small, gets brighter from left to right."""
-    small = image.convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
-    pixels = np.asarray(small, np.int16)
-    return pixels[:, 1:] > pixels[:, :-1] + _HASH_MARGIN
-
-
-def _too_large(name: str) -> TrainError:
-    return TrainError("too_large", f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels.")
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation, put transparency on white, bring 16-bit grey to 8."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # Pillow's own conversion would clip all above 255 to white
-        return Image.fromarray((np.asarray(upright, np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert(
-            "RGB"
-        )
-    if not upright.has_transparency_data:
-        rgb = upright.convert("RGB")
-    else:
-        with_alpha = upright.convert("RGBA")
-        white = Image.new("RGBA", with_alpha.size, "white")
-        rgb = Image.alpha_composite(white, with_alpha).convert("RGB")
-    rgb.info.clear()
-    return rgb

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -16,8 +17,8 @@ from bot.cards import post_card
 from bot.channels import origin_of
 from bot.locales import t
 from bot.selfies import SELFIES_NAME, selfies
-from bot.services.refusal import Notice, Refusal
-from bot.services.training import Upload
+from bot.services.intake import Upload
+from bot.services.refusal import Refusal
 from bot.services.wish import Wish, bases_offered
 from bot.translator import options, text
 from bot.ui.buttons import on_press
@@ -37,9 +38,6 @@ log = logging.getLogger(__name__)
 
 MAX_UPLOAD = 20 * 2**20
 """Bytes of one photo; Discord gives 10 MiB to most people."""
-
-_ROOM = asyncio.Semaphore(2)
-"""Submissions whose photos are in memory at once; the others wait, acknowledged."""
 
 _METHODS: tuple[Method, ...] = ("full", "lora")
 _PRESETS: tuple[Preset, ...] = ("lesson", "quick", "careful")
@@ -156,11 +154,8 @@ async def submit(interaction: discord.Interaction[LikenessBot], submission: Subm
     wish, consent = submission.wish, submission.consent
     # What can be refused is refused before anything is fetched.
     await training.check(wish, consent=consent, photos=len(submission.photos), asker=asker, **origin)
-    async with _ROOM:
-        fetched = await asyncio.gather(*(_fetch(photo) for photo in submission.photos))
-        uploads = [upload for upload in fetched if isinstance(upload, Upload)]
-        missed = [notice for notice in fetched if isinstance(notice, Notice)]
-        draft = await training.draft(uploads, wish, consent=consent, missed=missed, asker=asker, **origin)
+    uploads = [Upload(photo.filename, partial(_fetch, photo)) for photo in submission.photos]
+    draft = await training.draft(uploads, wish, consent=consent, asker=asker, **origin)
     await _show_sheet(interaction, draft, in_place=again)
 
 
@@ -203,8 +198,7 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     origin = await origin_of(interaction)
     await interaction.response.defer(ephemeral=True, thinking=True)
     training = interaction.client.app.training
-    uploads = await asyncio.to_thread(selfies)
-    draft = await training.draft(uploads, Wish(name=SELFIES_NAME), consent=True, **origin)
+    draft = await training.draft(selfies(), Wish(name=SELFIES_NAME), consent=True, **origin)
     job = await training.start(draft.id, interaction.user.id)
     await show(interaction, await _started(interaction, job, origin["locale"]))
 
@@ -229,14 +223,14 @@ async def _started(
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
 
-async def _fetch(photo: discord.Attachment) -> Upload | Notice:
+async def _fetch(photo: discord.Attachment) -> bytes:
     if photo.size > MAX_UPLOAD:
-        return Notice("upload_too_big", {"name": photo.filename, "limit": MAX_UPLOAD // 2**20})
+        raise Refusal("upload_too_big", name=photo.filename, limit=MAX_UPLOAD // 2**20)
     try:
-        return Upload(photo.filename, await photo.read())
+        return await photo.read()
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         log.warning("an attachment could not be fetched: %s", error)
-        return Notice("upload_lost", {"name": photo.filename})
+        raise Refusal("upload_lost", name=photo.filename) from error
 
 
 async def setup(bot: LikenessBot) -> None:

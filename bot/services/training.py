@@ -15,10 +15,10 @@ from PIL import Image
 from bot.services.access import Access
 from bot.services.estimates import Estimates
 from bot.services.imagining import MEMBER, Asker
+from bot.services.intake import Intake, Upload
 from bot.services.refusal import Notice, Refusal, refuse_when_full
 from bot.services.wish import PHOTOS, Wish, check_wish, spec_of
 from data.database import Database
-from data.disk import sync_folder
 from data.drafts import Crop, Draft, Drafts
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Origin
@@ -26,20 +26,8 @@ from data.settings import Settings
 from inference.bases import Base
 from trainer.job import write_job
 from trainer.names import is_common_word
-from trainer.photos import PhotoReport, prepare
 from trainer.spec import MIN_PHOTOS, TrainSpec
 from trainer.subjects import kind_of
-
-MAX_CROPS = 25
-"""Crops of one draft: a menu has no more options."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file as it was sent."""
-
-    filename: str
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +53,7 @@ class TrainingService:
         settings: Settings,
         access: Access,
         estimates: Estimates,
+        intake: Intake,
         *,
         base: str,
         wake: Callable[[], None],
@@ -75,6 +64,7 @@ class TrainingService:
         self._settings = settings
         self._access = access
         self._estimates = estimates
+        self._intake = intake
         self._drafts = Drafts(db)
         self._base = base
         self._wake = wake
@@ -101,38 +91,25 @@ class TrainingService:
         wish: Wish,
         *,
         consent: bool,
-        missed: Sequence[Notice] = (),
         asker: Asker = MEMBER,
         **origin: Unpack[Origin],
     ) -> Draft:
-        """Check and crop the photos and keep them until `start`; it takes the place of an earlier draft.
+        """Fetch, check and crop the photos and keep them until `start`, in the place of an earlier draft.
 
-        `missed` are uploads that could not be fetched. Raises Refusal: too_few_photos, disk_full, and as
-        `check` does.
+        Raises Refusal: too_few_photos, disk_full, and as `check` does.
         """
         base = await self.check(wish, consent=consent, photos=len(uploads), asker=asker, **origin)
-        files = [(upload.filename, upload.content) for upload in uploads]
-        report = await asyncio.to_thread(prepare, files, base.resolution, wish.class_name)
-        notices = [*missed, *_rejections(report)]
-        if len(report.accepted) + len(report.unclear) < MIN_PHOTOS:
-            raise Refusal(
-                "too_few_photos", usable=len(report.accepted), minimum=MIN_PHOTOS, rejected=tuple(notices)
-            )
-        crops, images = _crops(report)
-        # The mini model's people are drawn, and its photos with them: no detector knows such faces.
-        if kind_of(wish.class_name) and base.preset != "mini":
-            without = [crop.label for crop in crops if not crop.found]
-            if without:
-                notices.append(Notice("no_face", {"photos": ", ".join(without)}))
-        if await asyncio.to_thread(is_common_word, wish.name, Path(base.source) / "tokenizer"):
-            notices.append(Notice("common_word", {"name": wish.name}))
+        reading = self._intake.take(
+            uploads, size=base.resolution, class_name=wish.class_name, user_id=origin["user_id"]
+        )
         with refuse_when_full():
-            folder = await asyncio.to_thread(self._write_draft, images)
-            try:
-                return await self._adopt_draft(folder, wish, crops, notices, origin)
-            except BaseException:
-                await asyncio.to_thread(self._files.remove, folder)
-                raise
+            async with reading as taken:
+                if taken.photos < MIN_PHOTOS:
+                    raise Refusal(
+                        "too_few_photos", usable=taken.clear, minimum=MIN_PHOTOS, rejected=taken.notices
+                    )
+                notices = [*taken.notices, *await self._advice(taken.crops, wish, base)]
+                return await self._adopt_draft(taken.folder, wish, taken.crops, notices, origin)
 
     async def of(self, draft_id: int, user_id: int) -> Draft:
         """A person's own draft. Raises Refusal: draft_gone, not_yours."""
@@ -196,6 +173,18 @@ class TrainingService:
         """The pictures of a draft's crops, in their order."""
         return [self._files.draft(draft.id) / f"{place}.png" for place in range(len(draft.crops))]
 
+    async def _advice(self, crops: Sequence[Crop], wish: Wish, base: Base) -> list[Notice]:
+        """What is only unwise."""
+        advice = []
+        # The mini model's people are drawn, and its photos with them: no detector knows such faces.
+        if kind_of(wish.class_name) and base.preset != "mini":
+            without = [crop.label for crop in crops if not crop.found]
+            if without:
+                advice.append(Notice("no_face", {"photos": ", ".join(without)}))
+        if await asyncio.to_thread(is_common_word, wish.name, Path(base.source) / "tokenizer"):
+            advice.append(Notice("common_word", {"name": wish.name}))
+        return advice
+
     async def _spec(self, draft: Draft) -> TrainSpec:
         """By the guild's settings of now, which may have changed since the draft was made."""
         settings = await self._settings.get(draft.guild_id)
@@ -213,17 +202,6 @@ class TrainingService:
             manager=asker.manager,
             tx=tx,
         )
-
-    def _write_draft(self, images: Sequence[Image.Image]) -> Path:
-        folder = self._files.incoming_draft()
-        try:
-            for place, image in enumerate(images):
-                image.save(folder / f"{place}.png")
-            sync_folder(folder)
-        except BaseException:
-            self._files.remove(folder)
-            raise
-        return folder
 
     async def _adopt_draft(
         self, folder: Path, wish: Wish, crops: Sequence[Crop], notices: Sequence[Notice], origin: Origin
@@ -282,20 +260,3 @@ class TrainingService:
             await asyncio.to_thread(self._files.remove, target)
             await asyncio.to_thread(self._files.adopt, folder, target)
         return job
-
-
-def _rejections(report: PhotoReport) -> list[Notice]:
-    crowded = [Notice("several_faces", {"name": photo.name}) for photo in report.unclear]
-    return [*(Notice(one.code, {"name": one.name}) for one in report.rejected), *crowded]
-
-
-def _crops(report: PhotoReport) -> tuple[list[Crop], list[Image.Image]]:
-    """The usable photos, then every face of those where the person has to choose."""
-    crops = [Crop(number, found=photo.face) for number, photo in enumerate(report.accepted, 1)]
-    images = [photo.image for photo in report.accepted]
-    for number, photo in enumerate(report.unclear, len(crops) + 1):
-        for letter, image in zip("abcd", photo.images, strict=False):
-            if len(crops) < MAX_CROPS:
-                crops.append(Crop(number, face=letter, used=False))
-                images.append(image)
-    return crops, images

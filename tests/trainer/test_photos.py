@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from inference.reading import MAX_PIXELS
+from tests.cases import case
 from tests.training import SELFIES
 from trainer.errors import TrainError
-from trainer.photos import MAX_PIXELS, check_count, prepare, read_crops, read_folder
+from trainer.photos import check_count, prepare, read_crops, read_folder
 
 HAIR = (60, 40, 30)
 
@@ -128,6 +130,26 @@ def test_a_blurred_photo_and_one_saved_again_are_refused() -> None:
     report = prepare(files, 96)
     assert [photo.name for photo in report.accepted] == ["selfie.jpg"]
     assert [refused.code for refused in report.rejected] == ["blurred", "duplicate"]
+
+
+def test_pictures_of_little_contrast_are_not_the_same() -> None:
+    names = ("landscape.png", "plain-blue.jpg", "gradient.png")
+    report = prepare([(name, case(name)) for name in names], 96)
+    assert "duplicate" not in [refused.code for refused in report.rejected]
+
+
+def test_photos_in_fog_are_told_apart_by_their_own_contrast() -> None:
+    def fog(image: Image.Image) -> Image.Image:
+        return image.point(lambda level: 110 + level * 0.2)
+
+    files = []
+    for number in ("01", "02"):
+        with Image.open(SELFIES / f"selfie-{number}.jpg") as selfie:
+            files.append((f"{number}.png", encoded(fog(selfie))))
+            files.append((f"{number}-again.jpg", encoded(fog(selfie.resize((300, 300))), "JPEG")))
+    report = prepare(files, 96)
+    assert [photo.name for photo in report.accepted] == ["01.png", "02.png"]
+    assert [refused.code for refused in report.rejected] == ["duplicate"] * 2
 
 
 def test_all_toy_selfies_are_good() -> None:

@@ -230,7 +230,7 @@ async def test_each_reason_of_rejection_is_said(
     soft = Image.open(io.BytesIO(png(5))).filter(ImageFilter.GaussianBlur(30))
     bad = {
         "is too blurred": ("soft.png", encoded(soft)),
-        "is cut off": ("cut.png", png(6)[:-1000]),
+        "is damaged or cut off": ("cut.png", png(6)[:-1000]),
         "has too many pixels": ("huge.png", encoded(Image.new("1", (9000, 9000)))),
         "is too small": ("stamp.png", png(7, side=16)),
         "is the same picture": ("again.png", good[0][1]),

@@ -18,15 +18,16 @@ from bot.services.endpoints import EndpointService
 from bot.services.estimates import Estimates
 from bot.services.gallery import GalleryService
 from bot.services.imagining import ImagineService
+from bot.services.intake import Intake, Upload
 from bot.services.owned import OwnedModels
 from bot.services.queue import Dispatcher
 from bot.services.redrawing import Redrawing
 from bot.services.refusal import Refusal
 from bot.services.styles import StyleBook
-from bot.services.training import TrainingService, Upload
+from bot.services.training import TrainingService
 from bot.services.wish import Wish
 from data.database import Database
-from data.drafts import Draft
+from data.drafts import Crop, Draft, Drafts
 from data.endpoints import Endpoints
 from data.files import FileStore
 from data.gallery import Gallery
@@ -88,6 +89,7 @@ class House:
         self.endpoints = EndpointService(
             db, self.kept_endpoints, self.vault, self.models, self.estimates, self.client
         )
+        self.intake = Intake(files)
         self.woken = 0
 
     def wake(self) -> None:
@@ -101,6 +103,7 @@ class House:
             self.settings,
             Access(self.db, self.jobs, self.settings, max_train_jobs=max_jobs, max_draw_jobs=5),
             self.estimates,
+            self.intake,
             base=base,
             wake=self.wake,
         )
@@ -161,9 +164,29 @@ class House:
             locale="en",
         )
 
+    async def drafted(self, user: int = ANN, photos: int = 3) -> Draft:
+        """What `draft` leaves behind, without a process that reads photos."""
+        async with self.db.transaction() as tx:
+            draft = await Drafts(self.db).create(
+                wish=Wish(name="abraza").model_dump_json(),
+                crops=[Crop(number) for number in range(1, photos + 1)],
+                notices=(),
+                consent_at=1.0,
+                tx=tx,
+                user_id=user,
+                guild_id=GUILD,
+                channel_id=8,
+                locale="en",
+            )
+        folder = self.files.draft(draft.id)
+        folder.mkdir()
+        for place in range(photos):
+            noise(place).save(folder / f"{place}.png")
+        return draft
+
     async def accept(self, user: int = ANN, photos: int = 3) -> Job:
         """A training in the queue."""
-        draft = await self.draft(user, photos)
+        draft = await self.drafted(user, photos)
         return await self.training(max_jobs=100).start(draft.id, user)
 
     async def imagine(self, prompt: str = "a cat", user: int = ANN, count: int = 2) -> Job:
@@ -207,15 +230,25 @@ class House:
         return await self.until(lambda job: job.announced, job_id)
 
 
+def noise(seed: int) -> Image.Image:
+    """A picture that differs from those of other seeds."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (128, 128, 3), dtype=np.uint8))
+
+
 def uploads(count: int) -> list[Upload]:
-    """Photos that differ from each other."""
     made = []
     for seed in range(count):
-        pixels = np.random.default_rng(seed).integers(0, 255, (128, 128, 3), dtype=np.uint8)
         content = io.BytesIO()
-        Image.fromarray(pixels).save(content, "JPEG")
-        made.append(Upload(f"{seed}.jpg", content.getvalue()))
+        noise(seed).save(content, "JPEG")
+        made.append(upload(f"{seed}.jpg", content.getvalue()))
     return made
+
+
+def upload(name: str, content: bytes) -> Upload:
+    async def fetch() -> bytes:
+        return content
+
+    return Upload(name, fetch)
 
 
 async def refused(call: Awaitable[object]) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bot.services.intake import Upload
 from bot.services.refusal import Refusal
-from bot.services.training import TrainingService, Upload
+from bot.services.training import TrainingService
 from bot.services.wish import Wish
 from data.jobs import Job, JobKind, JobState
 from tests.bases import copy_mini, hub_of_bases, repository
-from tests.bot.services.house import ANN, BOB, GUILD, House, uploads
+from tests.bot.services.house import ANN, BOB, GUILD, House, upload, uploads
 from tests.models import write_lora
 from trainer.job import JobFolder
 from trainer.spec import TrainSpec
@@ -102,9 +103,9 @@ async def test_too_few_or_too_many_photos_are_refused(house: House, count: int, 
 async def test_a_refusal_names_each_photo_that_can_not_be_used(house: House) -> None:
     good, other = uploads(2)
     bad = [
-        Upload("notes.txt", b"hello"),
-        Upload("cut.jpg", good.content[:2000]),
-        Upload("again.jpg", good.content),
+        upload("notes.txt", b"hello"),
+        upload("cut.jpg", (await good.fetch())[:2000]),
+        upload("again.jpg", await good.fetch()),
     ]
     with pytest.raises(Refusal) as refused:
         await accept(house.training(), [good, other, *bad], **WISH)
@@ -124,7 +125,7 @@ async def test_what_is_only_unwise_is_accepted_with_a_warning(house: House, tmp_
     base = copy_mini(tmp_path / "base", unet={"layers_per_block": 2})
     accepted = await accept(
         house.training(base=str(base)),
-        [*uploads(3), Upload("notes.txt", b"hello")],
+        [*uploads(3), upload("notes.txt", b"hello")],
         **WISH | {"name": "table"},
     )
     assert accepted.codes == ("not_an_image", "no_face", "common_word")
@@ -208,7 +209,7 @@ async def test_a_full_database_is_said_and_leaves_nothing(house: House) -> None:
     await house.db.connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(Refusal) as refused:
         for _ in range(100):
-            await accept(house.training(max_jobs=100), uploads(3), **WISH)
+            await accept(house.training(max_jobs=100), uploads(3), **WISH, sample_prompt="me at sea " * 90)
     assert refused.value.code == "disk_full"
     queued = await house.jobs.queued(JobKind.train)
     assert {folder.name for folder in house.files.jobs.iterdir()} == {str(job.id) for job in queued}
