@@ -11,7 +11,7 @@ from typing import Any, NoReturn, get_args
 from PIL import Image
 
 from data.disk import typed_path
-from inference.bases import Base, resolve
+from inference.bases import Base, look_up
 from trainer.errors import TrainError
 from trainer.faces import searchable
 from trainer.job import JobFolder, write_job
@@ -90,7 +90,7 @@ def create_job(arguments: argparse.Namespace) -> Path:
     All is looked at first: after an error nothing was written, and `--out` is as free as it was.
     Raises TrainError, ModelError, pydantic.ValidationError.
     """
-    base = resolve(arguments.base)
+    base = look_up(arguments.base).base
     sources = _sources(arguments)
     for concept in sources:
         _check(concept, base)
@@ -149,7 +149,7 @@ def _sources(arguments: argparse.Namespace) -> dict[Concept, Path]:
     if any(len(parts) != 3 or not all(parts) for parts in asked):
         raise TrainError("bad_job", "A --concept is NAME:CLASS:DIR, like abraza:person:selfies.")
     return {
-        Concept(name=name, class_name=class_name, photos=f"photos/{name}"): Path(photos)
+        Concept(name=name, class_name=class_name, photos=f"photos/{name}"): typed_path(photos)
         for name, class_name, photos in asked
     }
 
