@@ -16,6 +16,7 @@ from inference.denoiser import Denoiser
 from inference.metadata import save_png
 from inference.model import Model
 from inference.sampler import Brush, draw
+from trainer.errors import TrainError
 from trainer.spec import Recipe
 
 _GPU_BATCH = 16
@@ -35,13 +36,17 @@ def class_images(
 
     Picture i has seed i, whoever draws it first; a job that draws the same is waited for. `on_picture` is
     told how many are there; `on_step` is called at every denoising step, and while waiting, and may raise to
-    stop: what is drawn stays.
+    stop: what is drawn stays. Raises TrainError(bad_job) where the pool is of a base of another size.
     """
     folder = pool / _slug(prompt)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{seed:04}.png" for seed in range(recipe.class_images)]
     with locked(folder / ".lock", on_step):
         found = {seed: image for seed, file in enumerate(files) if (image := _read(file))}
+        if any(image.size != (model.resolution, model.resolution) for image in found.values()):
+            raise TrainError(
+                "bad_job", f"{pool} holds class images of another base: choose another folder for them."
+            )
         on_picture(len(found))
         if len(found) < len(files):
             _draw_missing(model, prompt, files, found, recipe, on_picture, on_step)

@@ -149,7 +149,7 @@ def _sources(arguments: argparse.Namespace) -> dict[Concept, Path]:
     if any(len(parts) != 3 or not all(parts) for parts in asked):
         raise TrainError("bad_job", "A --concept is NAME:CLASS:DIR, like abraza:person:selfies.")
     return {
-        Concept(name=name, class_name=class_name, photos=f"photos/{name}"): Path(photos)
+        Concept(name=name, class_name=class_name, photos=f"photos/{name}"): typed_path(photos)
         for name, class_name, photos in asked
     }
 

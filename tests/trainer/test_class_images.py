@@ -14,7 +14,7 @@ from data.disk import locked
 from inference.bases import MINI
 from inference.model import load
 from trainer.class_images import class_images
-from trainer.errors import Stopped
+from trainer.errors import Stopped, TrainError
 from trainer.spec import Recipe
 
 
@@ -39,6 +39,22 @@ def test_a_pool_is_topped_up_by_what_it_lacks(tmp_path: Path) -> None:
     assert told == [2, 3]
     # A picture drawn alone may differ in the last bit from one drawn in a batch.
     assert max(np.abs(one.astype(int) - other).max() for one, other in zip(more, again, strict=True)) <= 2
+
+
+def test_the_pool_of_a_base_of_another_size_is_refused_and_left(tmp_path: Path) -> None:
+    model = load(str(MINI), torch.device("cpu"), torch.float32)
+
+    def drawn(count: int) -> None:
+        recipe = Recipe(class_images=count, class_image_steps=1)
+        class_images(model, "photo of a person", tmp_path, recipe, lambda _: None, lambda: None)
+
+    drawn(1)
+    (file,) = tmp_path.glob("*/0000.png")
+    Image.new("RGB", (512, 512)).save(file)
+    with pytest.raises(TrainError, match="another base"):
+        drawn(2)
+    with Image.open(file) as kept:
+        assert kept.size == (512, 512)
 
 
 def test_two_jobs_at_once_draw_each_picture_once(tmp_path: Path) -> None:
