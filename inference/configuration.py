@@ -99,6 +99,8 @@ def read_configuration(folder: Path, title: str) -> Configuration:
 
 def _read(folder: Path, title: str, file: str, kind: type[_Read]) -> _Read:
     path = folder / file
+    if not path.parent.is_dir():
+        raise ModelError("base_incomplete", f"{title!r} is incomplete: {path.parent.name} is missing.")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError("too long for a configuration")

@@ -133,7 +133,7 @@ def rename(path: str, name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda folder: shutil.rmtree(folder / "vae"), "vae/config.json"),
+        (lambda folder: shutil.rmtree(folder / "vae"), "vae is missing"),
         (remove("unet/config.json"), "unet/config.json"),
         (remove(UNET), "lacks usable weights of: unet."),
         (rename(UNET, "diffusion_pytorch_model.bin"), "it has only diffusion_pytorch_model.bin"),
