@@ -18,6 +18,7 @@ from bot.config import Config
 from bot.health import healthy
 from data.database import DatabaseTooNew
 from data.secrets import BadKey
+from inference.errors import ModelError
 
 LOG_BYTES = 5 * 2**20
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_until_stopped(_command(options, config)))
     except KeyboardInterrupt:
         return 130
-    except (HomeInUse, DatabaseTooNew, BadKey) as error:
+    except (HomeInUse, DatabaseTooNew, BadKey, ModelError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"The folder {config.home} can't be used: {error.strerror or error}.", file=sys.stderr)

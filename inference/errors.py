@@ -4,8 +4,8 @@ from data.errors import CodedError
 
 
 class ModelError(CodedError):
-    """Codes: unknown_base, unsupported_architecture, lora_mismatch, bad_size, bad_init, not_finite,
-    out_of_memory, cancelled.
+    """Codes: unknown_base, unsupported_architecture, base_incomplete, base_refused, base_unreachable,
+    lora_mismatch, bad_size, bad_init, not_finite, out_of_memory, cancelled.
     """
 
 

@@ -34,7 +34,7 @@ class LoraConfig(BaseModel):
     base: str = Field(min_length=1)
     """Alias, Hub id or folder of the model that the products are added to."""
     rank: int = Field(ge=1)
-    alpha: float = Field(gt=0)
+    alpha: float = Field(gt=0, allow_inf_nan=False)
     vae: str | None = None
     """Folder or Hub id of a VAE that takes the place of the base's."""
 
@@ -63,7 +63,10 @@ class Lora:
 
 def is_lora(folder: Path) -> bool:
     """Whether a folder holds a LoRA model."""
-    return (folder / CONFIG).is_file()
+    try:
+        return (folder / CONFIG).is_file()
+    except OSError:  # no name for a path, or a folder that may not be looked into
+        return False
 
 
 def read_config(folder: Path) -> LoraConfig:

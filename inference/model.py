@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -14,6 +17,7 @@ from inference.bases import locate
 from inference.errors import ModelError
 from inference.fusing import fuse
 from inference.lora import is_lora, merge, read_lora
+from inference.weights import weights_in
 
 SMALL_GIB = 12.0
 """A GPU with no more memory than this keeps nothing that waits: whoever works needs all of it."""
@@ -68,8 +72,8 @@ class Model:
         """The same modules with another model's tokenizer and scheduler."""
         return replace(
             self,
-            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-            scheduler=_ddim(folder / "scheduler"),
+            tokenizer=_tokenizer(folder),
+            scheduler=_ddim(folder),
         )
 
     def freeze(self) -> None:
@@ -120,7 +124,7 @@ class Model:
 def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
     """Load a base or a trained model; a LoRA's products are added to its base.
 
-    Raises ModelError(unknown_base | unsupported_architecture | lora_mismatch).
+    Raises ModelError, with codes as `inference.bases.locate`.
     """
     folder = locate(name)
     if not is_lora(folder):
@@ -132,24 +136,48 @@ def load(name: str, device: torch.device, dtype: torch.dtype) -> Model:
 
 
 def load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
-    """Load a full model from its folder, which `check_folder` has seen."""
-    unet = _convolutional(UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype), device)
+    """Load a full model from a folder that `check_folder` has seen. Raises ModelError(base_incomplete)."""
+    unet = _convolutional(_part(UNet2DConditionModel, folder, "unet", torch_dtype=dtype), device)
     fuse(unet)
     return Model(
-        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype).to(device).eval(),
+        tokenizer=_tokenizer(folder),
+        text_encoder=_part(CLIPTextModel, folder, "text_encoder", dtype=dtype).to(device).eval(),
         unet=unet,
-        vae=load_vae(folder / "vae", device, dtype),
-        scheduler=_ddim(folder / "scheduler"),
+        vae=_convolutional(_part(AutoencoderKL, folder, "vae", torch_dtype=dtype), device),
+        scheduler=_ddim(folder),
     )
 
 
-def load_vae(source: str | Path, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+def load_vae(source: str, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
     """A VAE from its folder, or from the Hub by its id. Raises ModelError(unknown_base)."""
     try:
         return _convolutional(AutoencoderKL.from_pretrained(source, torch_dtype=dtype), device)
-    except OSError as error:
-        raise ModelError("unknown_base", f"The VAE {str(source)!r} can't be loaded.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError("unknown_base", f"The VAE {source!r} can't be loaded.") from error
+
+
+def _part(kind: type[Any], folder: Path, part: str, **how: torch.dtype) -> Any:
+    """A part with all its weights: the loaders fill what is missing with random numbers."""
+    weights = weights_in(folder, part)
+    with _readable(folder, part):
+        module, report = kind.from_pretrained(
+            folder / part, variant=weights.variant if weights else None, output_loading_info=True, **how
+        )
+    if missing := sorted(report["missing_keys"]):
+        message = f"The {part} of {folder.name!r} lacks {len(missing)} of its weights, such as {missing[0]}."
+        raise ModelError("base_incomplete", message)
+    return module
+
+
+@contextlib.contextmanager
+def _readable(folder: Path, part: str) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # the loaders raise anything for files that make no sense together
+        message = f"The {part} of {folder.name!r} can't be loaded: its files are damaged or don't fit."
+        raise ModelError("base_incomplete", message) from error
 
 
 def _copied(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
@@ -165,6 +193,12 @@ def _convolutional(module: torch.nn.Module, device: torch.device) -> torch.nn.Mo
     return module.to(device, memory_format=torch.channels_last).eval()
 
 
+def _tokenizer(folder: Path) -> CLIPTokenizer:
+    with _readable(folder, "tokenizer"):
+        return CLIPTokenizer.from_pretrained(folder / "tokenizer")
+
+
 def _ddim(folder: Path) -> DDIMScheduler:
     """DDIM as in lesson step 9, with the model's own betas and prediction type."""
-    return DDIMScheduler.from_pretrained(folder, clip_sample=False, set_alpha_to_one=False)
+    with _readable(folder, "scheduler"):
+        return DDIMScheduler.from_pretrained(folder / "scheduler", clip_sample=False, set_alpha_to_one=False)

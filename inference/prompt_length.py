@@ -13,7 +13,7 @@ from tokenizers.normalizers import Sequence as Normalizers
 from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
-from inference.bases import resolve
+from inference.bases import source_of
 
 READ_TOKENS = 75
 
@@ -25,9 +25,9 @@ def unread(base: str, prompt: str) -> str:
     """The end of a prompt that the base's text encoder never sees; empty where it sees everything.
 
     Empty too where the base's vocabulary is not on this machine yet. Blocking. Raises ModelError as
-    `inference.bases.resolve` does.
+    `inference.bases.source_of` does.
     """
-    source = resolve(base).source
+    source = source_of(base)
     vocabulary, merges = (_file(source, name) for name in ("vocab.json", "merges.txt"))
     if vocabulary is None or merges is None:
         return ""

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from inference.bases import locate
 from inference.lora import is_lora, merge, read_config, read_lora
 from inference.model import Model, load_folder, load_vae
+from inference.weights import weights_in
 
 Weights = dict[str, dict[str, torch.Tensor]]
 """Part -> the names of its state -> tensors, laid out in memory as in the resident modules."""
@@ -135,10 +136,11 @@ class Residence:
         return resident.with_words_of(folder), laid_out
 
     def _read_part(self, folder: Path, wanted: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
-        files = list(folder.glob("*model.safetensors"))
-        if len(files) != 1:
+        weights = weights_in(folder.parent, folder.name)
+        if weights is None or len(weights.files) != 1:
             return None
-        read = {name.removeprefix("text_model."): tensor for name, tensor in load_file(files[0]).items()}
+        tensors = load_file(folder / weights.files[0])
+        read = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
         if any(name not in read or read[name].shape != old.shape for name, old in wanted.items()):
             return None
         return {name: self._host_copy(read[name], old) for name, old in wanted.items()}

@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from transformers import CLIPImageProcessor
 
 from inference.errors import ModelError
+from inference.weights import CHECKER, weights_in
 
 
 class SafetyChecker:
@@ -19,7 +20,10 @@ class SafetyChecker:
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         """Raises ModelError(unknown_base) when the files are broken."""
         try:
-            checker = StableDiffusionSafetyChecker.from_pretrained(folder / "safety_checker", dtype=dtype)
+            weights = weights_in(folder, CHECKER)
+            checker = StableDiffusionSafetyChecker.from_pretrained(
+                folder / CHECKER, variant=weights.variant if weights else None, dtype=dtype
+            )
             self._extract = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
         except (OSError, ValueError) as error:
             raise ModelError(
@@ -30,7 +34,7 @@ class SafetyChecker:
     @staticmethod
     def is_in(folder: Path) -> bool:
         """Whether a base ships one."""
-        return (folder / "safety_checker" / "config.json").is_file()
+        return (folder / CHECKER / "config.json").is_file()
 
     @torch.inference_mode()
     def check(self, picture: Image.Image) -> tuple[Image.Image, bool]:

@@ -39,6 +39,8 @@ class Repo:
     commits: list[str] = field(default_factory=list)
     was_public: bool = False
     """Whether it was ever public while it held nothing finished."""
+    gated: bool = False
+    """Whether its files are only for those who accepted its licence."""
 
     @property
     def sha(self) -> str:
@@ -117,7 +119,8 @@ class HubServer:
         return self.tokens[token]
 
     def _repo(self, request: web.Request, *, write: bool = False) -> Repo:
-        account = self._account(request)
+        anonymous = not write and "Authorization" not in request.headers
+        account = {"name": None} if anonymous else self._account(request)
         repo = self.repos.get(f"{request.match_info['owner']}/{request.match_info['name']}")
         mine = repo is not None and repo.owner == account["name"]
         if repo is None or (repo.private and not mine):
@@ -262,8 +265,12 @@ class HubServer:
         return web.json_response({"commitOid": repo.sha, "commitUrl": f"{self.url}/{name}/commit/{repo.sha}"})
 
     async def _resolve(self, request: web.Request) -> web.Response:
-        repo = self._repo(request)
-        data = repo.files[request.match_info["path"]]
+        repo, path = self._repo(request), request.match_info["path"]
+        if repo.gated:
+            raise web.HTTPForbidden(headers={"X-Error-Code": "GatedRepo"}, text='{"error": "gated"}')
+        if path not in repo.files:
+            raise web.HTTPNotFound(headers={"X-Error-Code": "EntryNotFound"}, text='{"error": "not found"}')
+        data = repo.files[path]
         return web.Response(body=data, headers={"ETag": f'"{_git(data)}"', "X-Repo-Commit": repo.sha})
 
 

@@ -21,14 +21,14 @@ QUICK = Recipe(
 )  # fmt: skip
 
 
-def make_job(folder: Path, recipe: Recipe) -> Path:
+def make_job(folder: Path, recipe: Recipe, base: str = "mini") -> Path:
     """A job on three selfies."""
     concept = Concept(name="abraza", photos="photos/abraza")
     images = []
     for file in sorted(SELFIES.glob("*.jpg"))[:3]:
         with Image.open(file) as image:
             images.append(image.resize((96, 96)))
-    write_job(folder, TrainSpec(base="mini", concepts=(concept,), recipe=recipe), {concept.photos: images})
+    write_job(folder, TrainSpec(base=base, concepts=(concept,), recipe=recipe), {concept.photos: images})
     return folder
 
 

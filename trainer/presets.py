@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from inference.bases import BASES, resolve
+from inference.errors import ModelError
+from inference.lora import is_lora
 from trainer.spec import Method, Recipe
 
 Preset = Literal["lesson", "quick", "careful"]
@@ -39,7 +42,8 @@ _LESSON_VAE = "stabilityai/sd-vae-ft-mse"
 def recipe_for(base: str, preset: Preset = "lesson", method: Method | None = None) -> Recipe:
     """A preset's recipe as it suits a base model, trained by its own method where none is named.
 
-    Raises ModelError(unknown_base).
+    A base that is a LoRA itself is trained in full. Raises ModelError: lora_as_base, and as
+    `inference.bases.resolve` does.
     """
     known = resolve(base)
     if known.preset == "mini":
@@ -49,4 +53,18 @@ def recipe_for(base: str, preset: Preset = "lesson", method: Method | None = Non
         # The lesson's decoder fits every Stable Diffusion; a folder or somebody's model may have its own.
         if known.alias in BASES:
             recipe = recipe.model_copy(update={"vae": _LESSON_VAE})
+    if method:
+        check_method(base, method)
+    elif is_lora(Path(known.source)):
+        method = "full"
     return recipe.model_copy(update={"method": method}) if method else recipe
+
+
+def check_method(base: str, method: Method) -> None:
+    """Raise ModelError(lora_as_base) for a LoRA whose base would be another LoRA: no reader adds up both."""
+    if method == "lora" and is_lora(Path(resolve(base).source)):
+        raise ModelError(
+            "lora_as_base",
+            f"The base {base!r} is a LoRA itself, and a LoRA can't be made for another: "
+            "train in full (--method full), or take its own base.",
+        )

@@ -42,6 +42,7 @@ from trainer.learn import Loop, peak_memory_gib
 from trainer.lora import save_lora
 from trainer.names import check_name
 from trainer.photos import check_count, read_crops
+from trainer.presets import check_method
 from trainer.previews import Previews, Watcher
 from trainer.probes import plan_for, xformers_problem
 from trainer.spec import Concept, sample_prompts, steps_for
@@ -119,6 +120,7 @@ class _Run:
     def run(self) -> list[TrainEvent]:
         for concept in self._spec.concepts:
             check_name(concept.name)
+        check_method(self._spec.base, self._recipe.method)
         self._phase("load", 0, 1)
         trained = self._folder.trained()
         if trained is None:
@@ -198,6 +200,7 @@ class _Run:
 
     def _choose_plan(self, model: Model) -> Plan:
         plan = plan_for(model, self._recipe)
+        check_method(self._spec.base, plan.method)  # for want of memory it may be another
         eager = why_eager(plan)
         if eager and self._device.type == "cuda":
             plan = plan.model_copy(update={"notes": (*plan.notes, f"No CUDA graph: {eager}.")})

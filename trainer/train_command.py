@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from PIL import Image
 
-from inference.bases import Base, resolve
+from inference.bases import Base, look_up
 from trainer.errors import TrainError
 from trainer.faces import searchable
 from trainer.job import JobFolder, write_job
@@ -82,7 +82,7 @@ def create_job(arguments: argparse.Namespace) -> Path:
 
     Raises TrainError, ModelError, pydantic.ValidationError.
     """
-    base = resolve(arguments.base)
+    base = look_up(arguments.base).base
     sources = _sources(arguments)
     for concept in sources:
         _check(concept, base)

@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.services.refusal import Refusal
+from bot.services.wish import check_bases
 from bot.translator import text
 from bot.ui.buttons import on_press
 from bot.ui.forms import asking
@@ -52,6 +53,10 @@ async def choose_roles(interaction: discord.Interaction[LikenessBot], name: str,
 @on_choice(*OPTIONS)
 async def choose_option(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
     several = name in ("bases", "backends")
+    if name == "bases":
+        offered = (await interaction.client.app.settings.get(_admins_guild(interaction))).bases
+        await interaction.response.defer()  # the Hub may have to be asked
+        await check_bases(base for base in values if base not in offered)
     await _change(interaction, SECTION_OF[name], **{name: tuple(values) if several else values[0]})
 
 
@@ -124,7 +129,8 @@ def _admins_guild(interaction: discord.Interaction[LikenessBot]) -> int:
 async def _change(interaction: discord.Interaction[LikenessBot], section: str, **changes: object) -> None:
     """Write settings and show the section as it is now. Raises Refusal."""
     app, guild_id = interaction.client.app, _admins_guild(interaction)
-    await interaction.response.defer()
+    if not interaction.response.is_done():
+        await interaction.response.defer()
     try:
         settings = await app.settings.update(guild_id, **changes)
     except ValueError as error:  # each number is fine by itself, but not beside the others

@@ -91,7 +91,9 @@ class TrainingService:
         if not consent:
             raise Refusal("no_consent")
         # Samples are shown in the samples channel, whichever channel this is asked in.
-        return check_wish(wish, settings, self._base, photos=photos, age_restricted=False)
+        return await asyncio.to_thread(
+            check_wish, wish, settings, self._base, photos=photos, age_restricted=False
+        )
 
     async def draft(
         self,
@@ -198,7 +200,7 @@ class TrainingService:
         """By the guild's settings of now, which may have changed since the draft was made."""
         settings = await self._settings.get(draft.guild_id)
         wish = Wish.model_validate_json(draft.wish)
-        base = check_wish(wish, settings, self._base, photos=0, age_restricted=True)
+        base = await asyncio.to_thread(check_wish, wish, settings, self._base, photos=0, age_restricted=True)
         pool = str(self._files.class_pool(base.alias))
         return spec_of(wish, settings, base, len(draft.used), pool)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +13,7 @@ from bot.services.safety import check_prompt
 from bot.services.wording import ME
 from data.errors import CodedError
 from data.settings import GuildSettings
-from inference.bases import Base, resolve
+from inference.bases import Base, look_up
 from inference.requests import MAX_PROMPT
 from trainer.names import check_name
 from trainer.presets import Preset, recipe_for
@@ -42,15 +44,17 @@ def check_wish(
 ) -> Base:
     """Everything that can be refused without looking at a photo; the base to start from.
 
-    Raises Refusal: bad_name, bad_class, too_many_steps, base_not_offered, unknown_base,
-    unsupported_architecture, too_many_photos, prompt_too_long, word_never, word_blocked.
+    Blocking: what this machine doesn't know of the base yet is asked of the Hub. Raises Refusal: bad_name,
+    bad_class, too_many_steps, base_not_offered, too_many_photos, prompt_too_long, word_never, word_blocked,
+    lora_as_base, and as `inference.bases.look_up` does.
     """
     offered = bases_offered(settings, own_base)
     if wish.base is not None and wish.base not in offered:
         raise Refusal("base_not_offered", base=wish.base, bases=", ".join(offered))
     try:
         check_name(wish.name)
-        base = resolve(wish.base or own_base)
+        base = look_up(wish.base or own_base).base
+        recipe_for(base.alias, wish.preset, wish.method)
     except CodedError as error:
         raise Refusal(error.code, base=wish.base or own_base) from error
     if not _CLASS_NAME.fullmatch(wish.class_name):
@@ -68,6 +72,15 @@ def check_wish(
 def bases_offered(settings: GuildSettings, own_base: str) -> tuple[str, ...]:
     """The bases that people of a guild may train on, the installation's own first."""
     return (own_base, *(base for base in settings.bases if base != own_base))
+
+
+async def check_bases(bases: Iterable[str]) -> None:
+    """Look at bases before a guild offers them. Raises Refusal as `inference.bases.look_up` raises errors."""
+    for base in bases:
+        try:
+            await asyncio.to_thread(look_up, base)
+        except CodedError as error:
+            raise Refusal(error.code, base=base) from error
 
 
 def spec_of(wish: Wish, settings: GuildSettings, base: Base, photos: int, class_pool: str) -> TrainSpec:

@@ -8,11 +8,12 @@ from bot.app import App, HomeInUse
 from bot.config import Config
 from bot.health import healthy
 from data.jobs import Job, Jobs
+from inference.errors import ModelError
 from tests.fakes import ScriptedGpu
 
 
-def app_in(home: Path) -> App:
-    return App(Config(_env_file=None, home=home, discord_token=None), ScriptedGpu())
+def app_in(home: Path, base: str = "mini") -> App:
+    return App(Config(_env_file=None, home=home, discord_token=None, base=base), ScriptedGpu())
 
 
 async def test_an_app_starts_closes_and_starts_again(tmp_path: Path) -> None:
@@ -59,3 +60,18 @@ async def test_a_sign_of_life_is_there_while_an_app_works(tmp_path: Path) -> Non
     await app.close()
     os.utime(tmp_path / "heartbeat", (0, 0))
     assert not healthy(tmp_path)
+
+
+async def test_a_base_of_no_use_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nor a folder, nor an id"):
+        await app_in(tmp_path, base="no such/base").start()
+
+
+async def test_a_base_that_can_not_be_looked_at_now_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for base, said in (("some/model", "the Hub can't be reached"), ("sd15", "are unchecked")):
+        app = app_in(tmp_path, base)
+        await app.start()
+        await app.close()
+        assert said in caplog.text

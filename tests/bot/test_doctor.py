@@ -1,4 +1,3 @@
-import json
 from importlib import metadata
 from pathlib import Path
 
@@ -7,6 +6,7 @@ from pydantic import SecretStr
 
 from bot.config import Config
 from bot.doctor import Check, examine
+from tests.bases import copy_mini, edit, hub_of_bases, make_half, repository
 from tests.fakes import ScriptedGpu
 
 
@@ -81,12 +81,34 @@ async def test_a_disk_with_little_room_is_found(config: Config, monkeypatch: pyt
 
 
 async def test_a_base_is_looked_at(config: Config, tmp_path: Path) -> None:
-    folder = tmp_path / "xl"
-    folder.mkdir()
-    index = {"_class_name": "StableDiffusionXLPipeline", "text_encoder": ["transformers", "CLIPTextModel"]}
-    (folder / "model_index.json").write_text(json.dumps(index))
-    for base, ok in ((str(folder), False), ("no such base", False), ("sd15", True)):
-        assert (await find("base", config.model_copy(update={"base": base}))).ok is ok
+    torn = copy_mini(tmp_path / "torn")
+    (torn / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    for base, ok, said in (
+        ("mini", True, "96 pixels, epsilon, on this machine"),
+        (str(make_half(copy_mini(tmp_path / "half"))), True, "on this machine"),
+        (str(torn), False, "lacks usable weights of: vae"),
+        ("no such/base", False, "nor a folder, nor an id"),
+        ("some/model", False, "can't be reached"),
+        ("sd15", True, "its files are unchecked"),
+    ):
+        check = await find("base", config.model_copy(update={"base": base}))
+        assert check.ok is ok and said in check.detail
+
+
+async def test_a_base_on_the_hub_is_looked_at_there(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = copy_mini(tmp_path / "large")
+    edit(large / "model_index.json", _class_name="StableDiffusionXLPipeline")
+    with hub_of_bases(monkeypatch, tmp_path / "cache") as hub:
+        hub.repos |= {"ann/mini": repository(copy_mini(tmp_path / "mini")), "ann/large": repository(large)}
+        for base, ok, said in (
+            ("ann/mini", True, "96 pixels, epsilon, complete on the Hugging Face Hub"),
+            ("ann/large", False, "StableDiffusionXLPipeline"),
+            ("ann/mino", False, "no such model on the Hub"),
+        ):
+            check = await find("base", config.model_copy(update={"base": base}))
+            assert check.ok is ok and said in check.detail
 
 
 async def test_the_token_is_spoken_of_but_not_shown(config: Config) -> None:

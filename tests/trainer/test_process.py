@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from inference.bases import MINI
 from inference.model import load
 from inference.sampler import Brush, draw
+from tests.bases import copy_mini
 from tests.training import QUICK, SELFIES, make_job, run, start
 from trainer.events import (
     Cancelled,
@@ -190,7 +191,8 @@ def test_a_full_disk_is_said_and_nothing_half_written(tmp_path: Path) -> None:
     ("changes", "code"),
     [
         ({"--name": "two words"}, "bad_name"),
-        ({"--base": "sd99"}, "unknown_base"),
+        ({"--base": "my models/abraza"}, "unknown_base"),
+        ({"--base": "{torn}"}, "base_incomplete"),
         ({"--photos": "nowhere"}, "no_photos"),
         ({"--steps": "0"}, "bad_job"),
         ({"--concept": "mirelu"}, "bad_job"),
@@ -198,6 +200,9 @@ def test_a_full_disk_is_said_and_nothing_half_written(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_asked_wrongly_is_a_clear_error(tmp_path: Path, changes: dict[str, str], code: str) -> None:
+    torn = copy_mini(tmp_path / "torn")
+    (torn / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    changes = {option: value.replace("{torn}", str(torn)) for option, value in changes.items()}
     options = {"--photos": str(SELFIES), "--name": "abraza", "--base": "mini", "--out": str(tmp_path / "o")}
     status, events, _ = run(["train", *(word for pair in {**options, **changes}.items() for word in pair)])
     assert status in (1, 2)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from inference.bases import MINI
+from inference.bases import MINI, look_up
+from inference.lora import is_lora
+from tests.models import write_lora
 from tests.training import QUICK, make_job
 from trainer.events import Cancelled, Done, Failed, Preview, Progress, Sample, Started, Strip
 from trainer.job import JobFolder
@@ -87,3 +89,21 @@ def test_the_longest_prompt_and_the_last_seed_are_drawn_in_the_end(tmp_path: Pat
     events: list[BaseModel] = []
     assert run_job(make_job(tmp_path / "job", recipe), events.append, lambda: False)
     assert [event.seed for event in events if isinstance(event, Sample)] == [2**32 - 1, 0]
+
+
+@pytest.mark.parametrize("asked", [{"method": "lora"}, {"memory": "lora"}])
+def test_a_lora_on_a_lora_is_refused_before_the_first_step(tmp_path: Path, asked: dict[str, str]) -> None:
+    recipe = QUICK.model_copy(update={"class_images": 0, **asked})
+    events: list[BaseModel] = []
+    job = make_job(tmp_path / "job", recipe, base=str(write_lora(tmp_path / "lora")))
+    assert not run_job(job, events.append, lambda: False)
+    assert isinstance(events[-1], Failed) and events[-1].code == "lora_as_base"
+    assert not any(isinstance(event, Started) for event in events)
+
+
+def test_a_lora_is_trained_on_in_full(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(update={"class_images": 0, "steps": 2, "samples": 1, "learning_rate": 1e-3})
+    events: list[BaseModel] = []
+    job = make_job(tmp_path / "job", recipe, base=str(write_lora(tmp_path / "lora")))
+    assert run_job(job, events.append, lambda: False), events[-1]
+    assert not is_lora(job / "model") and look_up(str(job / "model")).base.preset == "mini"

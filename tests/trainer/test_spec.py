@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from inference.bases import BASES, MINI
+from inference.errors import ModelError
+from tests.bases import copy_mini
+from tests.models import write_lora
 from trainer.errors import TrainError
 from trainer.names import check_name, is_common_word
 from trainer.presets import Preset, recipe_for
@@ -83,11 +87,31 @@ def test_two_subjects_need_two_names() -> None:
 
 
 @pytest.mark.parametrize("preset", get_args(Preset))
-@pytest.mark.parametrize("base", [*BASES, "somebody/model"])
-def test_every_preset_suits_every_base(base: str, preset: Preset) -> None:
+@pytest.mark.parametrize("base", [*BASES, "own"])
+def test_every_preset_suits_every_base(
+    base: str, preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_mini(tmp_path / "own", unet={"layers_per_block": 2})
+    monkeypatch.chdir(tmp_path)
     recipe = recipe_for(base, preset, method="lora")
     assert recipe.method == "lora"
     assert Recipe.model_validate(recipe.model_dump()) == recipe
     assert (recipe.vae is not None) == (base in ("sd15", "sd21-base", "sd21"))
     # The mini model learns in far larger steps.
     assert (recipe_for(base, preset).learning_rate > 1e-5) == (base == "mini")
+
+
+def test_a_model_shaped_like_mini_gets_its_recipe_and_its_lora_too(tmp_path: Path) -> None:
+    folder = str(copy_mini(tmp_path / "imported"))
+    assert recipe_for(folder) == recipe_for("mini")
+    lora = str(write_lora(tmp_path / "lora", base=folder))
+    assert recipe_for(lora) == recipe_for("mini", method="full")
+
+
+def test_a_lora_is_no_base_of_another_lora(tmp_path: Path) -> None:
+    lora = str(write_lora(tmp_path / "lora"))
+    for preset in get_args(Preset):
+        assert recipe_for(lora, preset).method == "full"
+    with pytest.raises(ModelError, match="--method full") as caught:
+        recipe_for(lora, method="lora")
+    assert caught.value.code == "lora_as_base"

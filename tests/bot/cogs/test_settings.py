@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import discord
 import pytest
 from simcord.results import InteractionResult
@@ -11,6 +13,8 @@ from bot.locales import LANGUAGES
 from bot.sandbox import World
 from bot.ui.settings_panel import SECTIONS, settings_panel
 from data.settings import GuildSettings, RoleQuota
+from inference.bases import BASES
+from tests.bases import copy_mini, hub_of_bases, repository
 from tests.bot.cogs.test_restart import restarted
 from tests.bot.face import card_saying, text_of, train
 from tests.fakes import ScriptedGpu
@@ -154,3 +158,18 @@ def test_the_fullest_panel_fits_on_a_card(locale: str) -> None:
 async def test_the_command_is_hidden_from_members(here: World, app: App) -> None:
     (command,) = [one for one in await app.bot.tree.fetch_commands() if one.name == "settings"]
     assert command.default_member_permissions == discord.Permissions(manage_guild=True)
+
+
+async def test_a_base_that_can_not_be_used_is_not_offered(
+    here: World, app: App, panel: InteractionResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hub_of_bases(monkeypatch, tmp_path / "cache") as hub:
+        repo = hub.repos[BASES["sd15"].source] = repository(copy_mini(tmp_path / "base"))
+        repo.gated = True
+        await section(here, panel, "training")
+        refused = await here.visitor.select(panel.response, ["mini", "sd15"], custom_id="choose:bases")
+        assert "set `HF_TOKEN`" in text_of([refused.response, *refused.followups][-1])
+        assert (await app.settings.get(here.guild.id)).bases == ()
+        repo.gated = False
+        await here.visitor.select(panel.response, ["mini", "sd15"], custom_id="choose:bases")
+        assert (await app.settings.get(here.guild.id)).bases == ("mini", "sd15")

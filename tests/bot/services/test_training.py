@@ -12,8 +12,9 @@ from bot.services.refusal import Refusal
 from bot.services.training import TrainingService, Upload
 from bot.services.wish import Wish
 from data.jobs import Job, JobKind, JobState
-from inference.bases import MINI
+from tests.bases import copy_mini, hub_of_bases, repository
 from tests.bot.services.house import ANN, BOB, GUILD, House, uploads
+from tests.models import write_lora
 from trainer.job import JobFolder
 from trainer.spec import TrainSpec
 
@@ -119,8 +120,8 @@ async def test_a_refusal_names_each_photo_that_can_not_be_used(house: House) -> 
 
 
 async def test_what_is_only_unwise_is_accepted_with_a_warning(house: House, tmp_path: Path) -> None:
-    base = tmp_path / "base"  # not the mini model by name, whose drawn people no detector finds
-    base.symlink_to(MINI)
+    # Not shaped like the mini model, whose drawn people no detector finds.
+    base = copy_mini(tmp_path / "base", unet={"layers_per_block": 2})
     accepted = await accept(
         house.training(base=str(base)),
         [*uploads(3), Upload("notes.txt", b"hello")],
@@ -138,6 +139,31 @@ async def test_an_unknown_base_is_refused(house: House) -> None:
     with pytest.raises(Refusal) as refused:
         await accept(house.training(base="no such model"), uploads(3), **WISH)
     assert (refused.value.code, refused.value.params) == ("unknown_base", {"base": "no such model"})
+
+
+async def test_a_base_on_the_hub_is_looked_at_before_anybody_queues(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_mini(tmp_path / "base", unet={"sample_size": 32})
+    with hub_of_bases(monkeypatch, tmp_path / "cache") as hub:
+        hub.repos["ann/base"] = repository(folder)
+        accepted = await accept(house.training(base="ann/base"), uploads(3), **WISH)
+        with Image.open(house.files.job(accepted.job.id) / "photos" / "00.png") as photo:
+            assert photo.size == (128, 128)
+        (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+        hub.repos["ann/torn"] = repository(folder)
+        with pytest.raises(Refusal, match="base_incomplete"):
+            await accept(house.training(base="ann/torn"), uploads(3), **WISH | {"user_id": BOB})
+        assert not any(call.endswith(".safetensors") for call in hub.calls)
+    assert len(await house.jobs.queued(JobKind.train)) == 1
+
+
+async def test_a_lora_as_the_base_is_trained_on_in_full_alone(house: House, tmp_path: Path) -> None:
+    service = house.training(base=str(write_lora(tmp_path / "lora")))
+    accepted = await accept(service, uploads(3), **WISH)
+    assert TrainSpec.model_validate_json(accepted.job.payload).recipe.method == "full"
+    with pytest.raises(Refusal, match="lora_as_base"):
+        await accept(service, uploads(3), **WISH | {"user_id": BOB, "method": "lora"})
 
 
 async def test_the_guild_decides_about_training_and_its_length(house: House) -> None:
