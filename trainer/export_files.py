@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from inference.errors import ModelError
+from inference.weights import part_weights
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -111,8 +112,9 @@ class PipelineFolder:
     """
 
     def __init__(self, folder: Path, vae: Path | None = None) -> None:
-        """`vae` is a VAE's folder in the place of the pipeline's. Raises ModelError(unknown_base | bad_file),
-        OSError.
+        """`vae` is a VAE's folder in the place of the pipeline's.
+
+        Raises ModelError(base_incomplete | bad_file), OSError.
         """
         self._files: dict[str, tuple[SafetensorsFile, str]] = {}
         for part in ("unet", "vae", "text_encoder"):
@@ -135,16 +137,13 @@ class PipelineFolder:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights of one part of a pipeline: in half precision where there are no others.
-
-    Raises ModelError(unknown_base).
-    """
-    files = sorted(folder.glob("*.safetensors"))
-    for unwanted in ({"fp16", "non_ema"}, {"non_ema"}):
-        wanted = [path for path in files if not unwanted & set(path.name.split("."))]
-        if wanted:
-            return wanted
-    raise ModelError("unknown_base", f"{folder.parent.name}/{folder.name} holds no .safetensors weights.")
+    """The weights of one part of a pipeline, by its folder. Raises ModelError(base_incomplete)."""
+    weights = part_weights(folder.name, {path.name for path in folder.glob("*")})
+    if weights is None:
+        raise ModelError(
+            "base_incomplete", f"{folder.parent.name}/{folder.name} holds no .safetensors weights."
+        )
+    return [folder / name for name in weights.files]
 
 
 def full_name(part: str, name: str) -> str:

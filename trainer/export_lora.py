@@ -5,7 +5,6 @@ The names are those of kohya-ss/sd-scripts, which every interface for Stable Dif
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
@@ -21,7 +20,6 @@ from trainer.export_names import prediction_metadata
 
 _SECOND_WIDTH = 1024
 """Width of what the text encoder says in Stable Diffusion 2.x; 768 in 1.x."""
-_SCHEDULER = "scheduler/scheduler_config.json"
 
 
 @dataclass(frozen=True)
@@ -110,19 +108,11 @@ def lora_file(adapter: Adapter, half: bool) -> tuple[list[Spec], Iterator[torch.
 def _version(adapter: Adapter) -> dict[str, str]:
     """The base's kind in the words of kohya-ss/sd-scripts: AUTOMATIC1111 hides a LoRA of another kind."""
     widths = {down.shape[1] for module, (down, _) in adapter.pairs.items() if module.endswith(".attn2.to_k")}
-    second, prediction = _SECOND_WIDTH in widths, _prediction(adapter.base)
+    second = _SECOND_WIDTH in widths
+    try:
+        prediction = resolve(adapter.base).prediction_type
+    except ModelError:  # the base is gone, or it was never on this machine
+        prediction = None
     version = ("sd_v2" if second else "sd_v1") + ("_v" if prediction == "v_prediction" else "")
     said = {"ss_v2": str(second), "ss_base_model_version": version}
     return said if prediction is None else said | prediction_metadata(prediction)
-
-
-def _prediction(base: str) -> str | None:
-    """How the base's output is to be read, if that can be known without its weights."""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        source = resolve(base).source
-        file = Path(source) / _SCHEDULER if Path(source).is_dir() else hf_hub_download(source, _SCHEDULER)
-        return str(json.loads(Path(file).read_text()).get("prediction_type", "epsilon"))
-    except (ModelError, OSError, ValueError, AttributeError):
-        return None
