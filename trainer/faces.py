@@ -10,10 +10,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-PEOPLE = frozenset(["person", "woman", "man", "girl", "boy", "child", "baby", "lady", "guy", "human"])
-CATS = frozenset(("cat", "kitten"))
+from trainer.subjects import Kind, kind_of
 
 _CASCADES = f"{Path(cv2.__file__).parent}/data/"
+_FILES: dict[Kind, str] = {
+    "person": "haarcascade_frontalface_default.xml",
+    "cat": "haarcascade_frontalcatface.xml",
+}
 _SEARCH_SIDE = 640
 """Photos are searched at this size; a face is at least `_SMALLEST` of it."""
 _SMALLEST = 0.08
@@ -44,11 +47,6 @@ class Face:
         return self.left + self.side / 2, self.top + self.side / 2
 
 
-def searchable(class_name: str) -> bool:
-    """Whether a subject of this class has a face that can be looked for."""
-    return class_name in PEOPLE or class_name in CATS
-
-
 def sufficient_side(size: int) -> int:
     """Pixels of a photo's side from which on the smallest face that is found fills a crop of `size`."""
     return max(_SEARCH_SIDE, round(_SUFFICIENT * size))
@@ -56,14 +54,15 @@ def sufficient_side(size: int) -> int:
 
 def find_faces(image: Image.Image, class_name: str) -> list[Face]:
     """The faces that could be the subject's, from left to right; none for a class without a cascade."""
-    if not searchable(class_name):
+    kind = kind_of(class_name)
+    if kind is None:
         return []
     scale = _SEARCH_SIDE / max(image.size)
     grey = image.convert("L").resize(
         (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     )
     least = round(_SMALLEST * _SEARCH_SIDE)
-    boxes, _, weights = _cascade(class_name in CATS).detectMultiScale3(
+    boxes, _, weights = _cascade(kind).detectMultiScale3(
         cv2.equalizeHist(np.asarray(grey)), 1.1, 4, minSize=(least, least), outputRejectLevels=True
     )
     found = [
@@ -121,6 +120,5 @@ def _overlap(one: Face, other: Face) -> float:
 
 
 @cache
-def _cascade(cat: bool) -> cv2.CascadeClassifier:
-    name = "haarcascade_frontalcatface.xml" if cat else "haarcascade_frontalface_default.xml"
-    return cv2.CascadeClassifier(_CASCADES + name)
+def _cascade(kind: Kind) -> cv2.CascadeClassifier:
+    return cv2.CascadeClassifier(_CASCADES + _FILES[kind])

@@ -11,12 +11,12 @@ from PIL import Image
 
 from inference.bases import Base, resolve
 from trainer.errors import TrainError
-from trainer.faces import searchable
 from trainer.job import JobFolder, write_job
 from trainer.names import check_name, is_common_word
 from trainer.photos import check_count, read_folder
 from trainer.presets import Preset, recipe_for
 from trainer.spec import Concept, Memory, Method, Optimizer, Precision, Recipe, TrainSpec
+from trainer.subjects import kind_of
 
 _log = logging.getLogger("trainer")
 
@@ -135,7 +135,7 @@ def _photos(folder: Path, base: Base, class_name: str) -> list[Image.Image]:
     report = read_folder(folder, base.resolution, class_name)
     for rejected in report.rejected:
         _log.warning("left out: %s", rejected.message)
-    if searchable(class_name) and base.preset != "mini":  # its people are drawn: no detector finds them
+    if kind_of(class_name) and base.preset != "mini":  # its people are drawn: no detector finds them
         for photo in report.accepted:
             if not photo.face:
                 _log.warning("%s: no face found, so it is cut from the middle", photo.name)

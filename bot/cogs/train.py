@@ -131,7 +131,10 @@ class Train(commands.Cog):
 async def train_on_message(interaction: discord.Interaction[LikenessBot], message: discord.Message) -> None:
     """*Train on these photos*: the form, with the photos of a message in the place of the upload."""
     origin = await origin_of(interaction)
-    photos = [one for one in message.attachments if (one.content_type or "image/").startswith("image/")]
+    # A forwarded message is empty itself and carries what it forwards.
+    forwarded = (file for snapshot in message.message_snapshots for file in snapshot.attachments)
+    attached = (*message.attachments, *forwarded)
+    photos = [file for file in attached if (file.content_type or "image/").startswith("image/")]
     if not photos:
         raise Refusal("no_photos_there")
     wish = Wish(name="", class_name=CLASSES[0])

@@ -24,10 +24,10 @@ from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Origin
 from data.settings import Settings
 from inference.bases import Base
-from trainer.faces import searchable
 from trainer.job import write_job
 from trainer.names import is_common_word
 from trainer.spec import MIN_PHOTOS, TrainSpec
+from trainer.subjects import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class TrainingService:
         """What is only unwise."""
         advice = []
         # The mini model's people are drawn, and its photos with them: no detector knows such faces.
-        if searchable(wish.class_name) and base.preset != "mini":
+        if kind_of(wish.class_name) and base.preset != "mini":
             without = [crop.label for crop in crops if not crop.found]
             if without:
                 advice.append(Notice("no_face", {"photos": ", ".join(without)}))

@@ -112,6 +112,7 @@ def test_several_faces_are_a_question() -> None:
     assert report.accepted == report.rejected == ()
     (photo,) = report.unclear
     assert (photo.name, [image.size for image in photo.images]) == ("us.png", [(96, 96)] * 2)
+    assert prepare([("us.png", encoded(both))], 96, class_name="Old Man").unclear
     assert not prepare([("us.png", encoded(both))], 96, class_name="dog").unclear
 
 

@@ -187,6 +187,16 @@ async def test_a_message_full_of_photos_is_trained_on(here: World) -> None:
     await card_saying(here, "Meet abraza (woman)")
 
 
+async def test_a_forwarded_message_is_trained_on_as_its_original_is(here: World) -> None:
+    original = await here.visitor.send(here.studio, "that is me", attachments=photos(4))
+    forwarded = await here.visitor.forward(original, here.studio)
+    form = await here.visitor.context_menu(here.studio, "Train on these photos", forwarded)
+    assert "Photos of the message: 4" in json.dumps(form.modal)
+    values = {"name": "abraza", "class": ["woman"], "consent": True}
+    sheet = (await here.visitor.submit_modal(form, values)).response
+    assert "**4 photos**" in text_of(sheet)
+
+
 async def test_a_message_without_photos_has_nothing_to_train_on(here: World) -> None:
     message = await here.visitor.send(here.studio, "hello", attachments=[("notes.txt", b"words")])
     refused = await here.visitor.context_menu(here.studio, "Train on these photos", message)
