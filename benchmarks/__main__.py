@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.report import publish
 from data.cores import share_cores
 
-NAMES = ("speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load")
+NAMES = ("speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load", "intake")
 
 
 def main(words: list[str]) -> int:

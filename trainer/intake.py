@@ -23,8 +23,8 @@ from data.errors import CodedError, is_disk_full
 from data.pipes import EventWriter
 from trainer.photos import look
 
-_NICE = 5
-"""What people wait for while they talk to the bot comes first."""
+_NICE = 2
+"""Drawing and talking come first; more would let a training on the same cores starve whoever waits."""
 _MOST_WRITTEN = 64 * 2**20
 """Bytes of one file, crop or log, that are written."""
 

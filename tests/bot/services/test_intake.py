@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.hostile import many_pixels, many_scans
 from bot.services.intake import Intake, Upload
 from bot.services.photo_reader import Bounds
 from tests.bot.services.house import ANN, BOB, WAIT_SECONDS, House, upload, uploads
-from tests.hostile import many_pixels, many_scans
 
 CLEO = 3
 ENDLESS = Bounds(file_seconds=3600, set_seconds=36_000, patience=3600)
