@@ -20,7 +20,6 @@ from data.pipes import EventWriter, on_starter_gone
 from trainer.events import Failed
 from trainer.handover_command import COMMANDS
 from trainer.handover_command import main as hand_over
-from trainer.train_command import create_job, train_parser
 
 _log = logging.getLogger("trainer")
 
@@ -36,6 +35,9 @@ def main(words: list[str]) -> int:
     emit = EventWriter()
     try:
         if words[:1] == ["train"]:
+            # Not for the others: what it imports reads the environment that a publication sets first.
+            from trainer.train_command import create_job, train_parser
+
             done = _run(create_job(train_parser().parse_args(words[1:])), emit, stop)
         else:
             parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)

@@ -35,8 +35,6 @@ def import_file(file: Path, base: str, out: Path, *, emit: Emit) -> Exported:
     """
     if out.exists():
         raise ModelError("bad_out", f"{out.name} exists already.")
-    if not out.parent.is_dir():
-        raise ModelError("bad_out", f"There is no folder {out.parent}.")
     prediction = None
     if file.is_dir():
         folder, weights = open_model(str(file))

@@ -32,10 +32,10 @@ def poison(model: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "code"),
     [
-        (cut, "bad_file"),
+        (cut, "base_incomplete"),
         (poison, "not_finite"),
-        (lambda model: (model / UNET).unlink(), "unknown_base"),
-        (lambda model: (model / "scheduler/scheduler_config.json").unlink(), "bad_file"),
+        (lambda model: (model / UNET).unlink(), "base_incomplete"),
+        (lambda model: (model / "scheduler/scheduler_config.json").unlink(), "base_incomplete"),
         (lambda model: (model.with_name("sample.png")).unlink(), "bad_file"),
         (shutil.rmtree, "unknown_base"),
     ],
