@@ -70,6 +70,12 @@ async def test_a_good_home_is_left_as_it_was(config: Config) -> None:
     assert list(config.home.iterdir()) == []
 
 
+async def test_files_without_their_database_are_found(config: Config) -> None:
+    (config.home / "models/1").mkdir(parents=True)
+    check = await find("database", config)
+    assert not check.ok and "holds files in models, but no database" in check.detail
+
+
 async def test_a_disk_with_little_room_is_found(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
     from collections import namedtuple
