@@ -123,7 +123,10 @@ def _key(config: Config) -> Check:
 
 
 def _disk(home: Path) -> Check:
-    free = shutil.disk_usage(nearest(home)).free / 2**30
+    try:
+        free = shutil.disk_usage(nearest(home)).free / 2**30
+    except OSError as error:
+        return Check("disk", False, f"{home.resolve()} can't be looked at: {error.strerror}")
     if free >= _NEEDED_GIB:
         return Check("disk", True, f"{free:.1f} GiB free")
     return Check("disk", False, f"only {free:.1f} GiB free; {_NEEDED_GIB:.0f} GiB are needed")
