@@ -82,6 +82,8 @@ def _port(text: str) -> int:
 
 
 async def _command(options: argparse.Namespace, config: Config) -> int:
+    on_discord = options.command != "sandbox" and config.discord_token is not None
+    here = config if on_discord else _in_sandbox(config)
     match options.command:
         case "demo":
             from bot.demo import demo
@@ -90,14 +92,11 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
         case "sync":
             return await _sync(config)
         case "doctor":
-            return await _doctor(config if config.discord_token else _in_sandbox(config))
+            return await _doctor(here)
         case "health":
-            return 0 if healthy(config.home) else 1
-    on_discord = options.command == "run" and config.discord_token is not None
-    if not on_discord:
-        config = _in_sandbox(config)
-    _log_to(config.home, quiet=not on_discord)
-    app = App(config)
+            return 0 if healthy(here.home) else 1
+    app = App(here)
+    _log_to(app.files.logs, quiet=not on_discord)
     await app.start()
     try:
         if on_discord and config.discord_token is not None:
@@ -157,10 +156,8 @@ async def _doctor(config: Config) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-def _log_to(home: Path, *, quiet: bool) -> None:
-    """Everything into the home's log folder; the terminal too, but only troubles where a page is the face."""
-    folder = home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+def _log_to(folder: Path, *, quiet: bool) -> None:
+    """Everything into the log folder; the terminal too, but only troubles where a page is the face."""
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING if quiet else logging.INFO)
     if quiet:

@@ -44,7 +44,7 @@ from bot.services.training import TrainingService
 from bot.showcase import post_digest
 from data.database import Database
 from data.endpoints import Endpoints
-from data.files import FileStore
+from data.files import FileStore, check_database
 from data.gallery import Gallery
 from data.handovers import Handovers
 from data.jobs import Jobs
@@ -127,7 +127,7 @@ class App:
         await self._look_at_base()
         lock = await asyncio.to_thread(self._take_home)
         self._opened.callback(lock.close)
-        await asyncio.to_thread(self.files.check_database)
+        await asyncio.to_thread(check_database, self.files.home)
         self.db = await Database.open(self.files.database)
         self._opened.push_async_callback(self.db.close)
         self._opened.push_async_callback(self.gpu.close)

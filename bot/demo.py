@@ -58,7 +58,7 @@ class Report:
 
 async def demo(out: Path, gpu: Gpu | None = None) -> int:
     """Do all of it in a fresh home, leave `report.json` and pictures in `out`; 0 when everything worked."""
-    if not await asyncio.to_thread(is_free, out, REPORT):
+    if not await asyncio.to_thread(_may_fill, out):
         print(f"{out} holds files that no demo has left there: choose another --out.", file=sys.stderr)
         return 1
     await asyncio.to_thread(_empty, out)
@@ -194,6 +194,17 @@ def identity_share(paths: Sequence[Path]) -> float:
     readings = read_many([Image.open(path) for path in paths])
     hits = sum(reading.get(name) == value for reading in readings for name, value in identity.items())
     return round(hits / (len(identity) * len(paths)), 3)
+
+
+def _may_fill(folder: Path) -> bool:
+    """Whether it is new, empty or an earlier demo's: others write a report.json, too. Raises OSError."""
+    try:
+        left = json.loads((folder / REPORT).read_bytes())
+    except FileNotFoundError:
+        return is_free(folder)
+    except ValueError:
+        return False
+    return isinstance(left, dict) and left.keys() == asdict(Report()).keys()
 
 
 def _empty(folder: Path) -> None:

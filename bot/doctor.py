@@ -17,7 +17,7 @@ from data.database import BadDatabase
 from data.database import examine as examine_database
 from data.disk import nearest
 from data.errors import CodedError
-from data.files import DATABASE, SECRET_KEY
+from data.files import DATABASE, SECRET_KEY, DatabaseMissing, check_database
 from data.secrets import BadKey, read_keys
 from inference.bases import look_up
 
@@ -102,10 +102,10 @@ def _home(home: Path) -> Check:
 
 
 def _database(home: Path) -> Check:
-    file = home / DATABASE
     try:
-        version = examine_database(file)
-    except (BadDatabase, OSError) as error:
+        check_database(home)
+        version = examine_database(home / DATABASE)
+    except (DatabaseMissing, BadDatabase, OSError) as error:
         return Check("database", False, str(error))
     return Check("database", True, f"whole, version {version}" if version else "none yet")
 
@@ -123,7 +123,10 @@ def _key(config: Config) -> Check:
 
 
 def _disk(home: Path) -> Check:
-    free = shutil.disk_usage(nearest(home)).free / 2**30
+    try:
+        free = shutil.disk_usage(nearest(home)).free / 2**30
+    except OSError as error:
+        return Check("disk", False, f"{home.resolve()} can't be looked at: {error.strerror}")
     if free >= _NEEDED_GIB:
         return Check("disk", True, f"{free:.1f} GiB free")
     return Check("disk", False, f"only {free:.1f} GiB free; {_NEEDED_GIB:.0f} GiB are needed")

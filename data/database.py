@@ -40,7 +40,7 @@ class Database:
     async def open(cls, path: Path, migrations: Path = _MIGRATIONS) -> Database:
         """Open `path`, create it if need be, and bring it up to date.
 
-        Raises BadDatabase, or sqlite3.Error when a migration fails; the database is then unchanged.
+        Raises BadDatabase, also where a migration fails; the database is then unchanged.
         """
         await asyncio.to_thread(_migrate, path, migrations)
         writer = await _connect(path)
@@ -113,13 +113,18 @@ def _migrate(path: Path, folder: Path) -> None:
             f"{path} has version {version}, this program knows versions up to {max(scripts, default=0)}: "
             "update the program, or restore the backup that the newer one left beside the database."
         )
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        ahead = sorted(number for number in scripts if number > version)
-        if version and ahead:
-            _back_up(connection, path.with_name(f"{path.name}.before-{ahead[0]:04d}"))
-        for number in ahead:
-            _apply(connection, number, scripts[number].read_text(encoding="utf-8"))
+    ahead = sorted(number for number in scripts if number > version)
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            if version and ahead:
+                _back_up(connection, path.with_name(f"{path.name}.before-{ahead[0]:04d}"))
+            for number in ahead:
+                _apply(connection, number, scripts[number].read_text(encoding="utf-8"))
+    except sqlite3.Error as error:
+        raise BadDatabase(
+            f"{path} can't be brought up to date: {error}. What it holds is unchanged."
+        ) from error
 
 
 def examine(path: Path) -> int:
@@ -143,6 +148,8 @@ def examine(path: Path) -> int:
         ) from error
     except sqlite3.DatabaseError as error:
         fault = str(error)
+    except UnicodeDecodeError:  # SQLite's own message quotes what it found
+        fault = "its tables can't be read"
     if fault != "ok":
         raise BadDatabase(
             f"{path} is damaged: {fault.splitlines()[-1]}. Nothing was changed. Put it back from your "

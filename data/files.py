@@ -12,10 +12,24 @@ from pathlib import Path
 _INCOMING = ".incoming"
 DATABASE = "likeness.sqlite3"
 SECRET_KEY = "secret.key"
+_SWEPT = ("jobs", "drafts", "handovers", "models", "pictures")
+"""Folders in which whatever the database doesn't know is removed."""
 
 
 class DatabaseMissing(RuntimeError):
     """Folders are full and no database knows of what: it is somebody else's, or its database was lost."""
+
+
+def check_database(home: Path) -> None:
+    """Raise DatabaseMissing where a new database would have everything that lies in `home` swept away."""
+    database = home / DATABASE
+    if database.exists() and database.stat().st_size:
+        return
+    if full := [name for name in _SWEPT if any((home / name).glob("*"))]:
+        raise DatabaseMissing(
+            f"{home.resolve()} holds files in {', '.join(full)}, but no database {DATABASE} that knows them. "
+            "Put the database back from your backup, or choose an empty folder as LIKENESS_HOME."
+        )
 
 
 class FileStore:
@@ -30,22 +44,11 @@ class FileStore:
 
     @property
     def _swept(self) -> tuple[Path, ...]:
-        """Folders in which whatever the database doesn't know is removed."""
-        return (self.jobs, self.drafts, self.handovers, self.models, self.all_pictures)
+        return tuple(self.home / name for name in _SWEPT)
 
     @property
     def database(self) -> Path:
         return self.home / DATABASE
-
-    def check_database(self) -> None:
-        """Raise DatabaseMissing where a new database would have everything that lies here swept away."""
-        if self.database.exists() and self.database.stat().st_size:
-            return
-        if full := [folder.name for folder in self._swept if any(folder.iterdir())]:
-            raise DatabaseMissing(
-                f"{self.home} holds files in {', '.join(full)}, but no database {DATABASE} that knows them. "
-                "Put the database back from your backup, or choose an empty folder as LIKENESS_HOME."
-            )
 
     def remove_backups(self, before: float) -> None:
         """Remove what an update made of the database before a time (of time.time)."""

@@ -89,8 +89,10 @@ def _plain(image: Image.Image) -> Image.Image:
         grey = np.asarray(image).astype(np.int64) >> 8
         return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha).convert("RGB")
+        mode = "L" if image.mode in ("L", "LA") else "RGB"  # grey stays what its profile is for
+        with_alpha = image.convert(f"{mode}A")
+        white = Image.new(mode, image.size, "white")
+        return Image.composite(with_alpha.convert(mode), white, with_alpha.getchannel("A"))
     return image if image.mode in _PLAIN_MODES else image.convert("RGB")
 
 

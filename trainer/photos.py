@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +55,8 @@ class Unclear:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A refused file. Codes: not_an_image, truncated, too_large, too_small, blurred, duplicate, several_faces
-    (where nobody can be asked)."""
+    """A refused file. Codes: not_an_image, truncated, too_large, too_small, blurred, duplicate; of a folder's
+    also unreadable, and several_faces, as nobody can be asked."""
 
     name: str
     code: str
@@ -72,7 +72,7 @@ class PhotoReport:
     unclear: tuple[Unclear, ...] = ()
 
 
-def prepare(files: Sequence[tuple[str, bytes]], size: int, class_name: str = "person") -> PhotoReport:
+def prepare(files: Iterable[tuple[str, bytes]], size: int, class_name: str = "person") -> PhotoReport:
     """Check and crop files (name, bytes) to squares of `size` pixels; never raises for a bad file.
 
     The class says what kind of face to look for (`trainer.faces`).
@@ -131,7 +131,20 @@ def read_folder(folder: Path, size: int, class_name: str = "person") -> PhotoRep
     files = sorted(file for file in folder.iterdir() if _may_be_photo(file))
     if not files:
         raise TrainError("no_photos", f"The folder {folder} holds no photos.")
-    report = prepare([(file.name, file.read_bytes()) for file in files], size, class_name)
+    unreadable: list[Rejected] = []
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        """One at a time: the folder may hold somebody's whole life in pictures."""
+        for file in files:
+            try:
+                content = file.read_bytes()
+            except OSError as error:
+                message = f"{file.name} can't be read: {error.strerror}."
+                unreadable.append(Rejected(file.name, "unreadable", message))
+            else:
+                yield file.name, content
+
+    report = prepare(contents(), size, class_name)
     crowded = tuple(
         Rejected(
             photo.name,
@@ -140,7 +153,7 @@ def read_folder(folder: Path, size: int, class_name: str = "person") -> PhotoRep
         )
         for photo in report.unclear
     )
-    return PhotoReport(report.accepted, report.rejected + crowded)
+    return PhotoReport(report.accepted, (*unreadable, *report.rejected, *crowded))
 
 
 def read_crops(folder: Path, size: int) -> list[Image.Image]:

@@ -24,7 +24,9 @@ _PEOPLE = _FACES | {
     "astronaut", "king", "queen", "prince", "princess", "knight", "monk", "nun", "priest", "pirate", "boss",
 }  # fmt: skip
 _PERSON_ENDS = ("man", "men", "woman", "women", "boy", "girl")
-_NOBODY = frozenset(("snowman", "talisman", "specimen", "abdomen"))
+_NOBODY = frozenset(
+    ("snowman", "talisman", "ottoman", "doberman", "caiman", "specimen", "abdomen", "ramen", "cyclamen")
+)
 """Nouns that end like a person's."""
 _AFTER_THE_NOUN = frozenset(("with", "in", "of", "from", "on", "at", "and", "or", "who", "wearing"))
 

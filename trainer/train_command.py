@@ -101,7 +101,7 @@ def create_job(arguments: argparse.Namespace) -> Path:
         class_pool=str(arguments.class_pool.resolve()) if arguments.class_pool else None,
     )
     folder = JobFolder(arguments.out)
-    if folder.spec_file.exists() and folder.spec() == spec:
+    if _is_there(folder) and folder.spec() == spec:
         _log.info("going on with the job in %s, and with the photos that it took", arguments.out)
         return arguments.out
     check_out(folder, sources.values())
@@ -114,6 +114,13 @@ def create_job(arguments: argparse.Namespace) -> Path:
     except OSError as error:
         raise unwritable("--out", folder.root, error) from error
     return arguments.out
+
+
+def _is_there(folder: JobFolder) -> bool:
+    try:
+        return folder.spec_file.exists()
+    except OSError as error:
+        raise unwritable("--out", folder.root, error) from error
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:

@@ -39,11 +39,10 @@ async def read_photos(
     found: list[Found] = []
     reader = _Reader(bounds, log)
     try:
-        for file in files:
-            seconds = min(bounds.file_seconds, int(left))
-            if seconds < 1:
-                found.append(Found(code="too_slow"))
-                continue
+        for place, file in enumerate(files, 1):
+            # Each that comes later keeps a second: slow files must not use up the time of a good one.
+            spare = int(left) - (len(files) - place)
+            seconds = max(1, min(bounds.file_seconds, spare))
             ask = Ask(file=file, size=size, class_name=class_name, seconds=seconds)
             found.append(await reader.look(ask))
             left -= found[-1].seconds

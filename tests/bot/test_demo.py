@@ -61,6 +61,18 @@ async def test_a_folder_with_other_files_is_refused(
     assert files_in(tmp_path) == [file]
 
 
+@pytest.mark.parametrize("report", ['{"sales": 3}', "[]", "sales"])
+async def test_a_folder_with_another_programs_report_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], report: str
+) -> None:
+    (tmp_path / "report.json").write_text(report)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/letter.txt").write_text("mine")
+    assert await demo(tmp_path, ScriptedGpu()) == 1
+    assert "choose another --out" in capsys.readouterr().err
+    assert len(files_in(tmp_path)) == 2
+
+
 def test_the_selfies_show_their_own_identity() -> None:
     assert identity_share(sorted(FOLDER.glob("*.jpg"))) >= 0.9
 

@@ -65,9 +65,21 @@ async def test_a_home_that_can_not_be_written_is_found(tmp_path: Path) -> None:
     assert not check.ok and "can't be written" in check.detail
 
 
+async def test_a_home_that_can_not_even_be_looked_at_hides_no_other_check(tmp_path: Path) -> None:
+    checks = await examine(Config(_env_file=None, home=tmp_path / (300 * "x"), discord_token=None), None)
+    assert {check.name for check in checks if not check.ok} == {"home", "disk", "database", "key"}
+    assert all("long" in check.detail for check in checks if not check.ok)
+
+
 async def test_a_good_home_is_left_as_it_was(config: Config) -> None:
     assert (await find("home", config)).ok
     assert list(config.home.iterdir()) == []
+
+
+async def test_files_without_their_database_are_found(config: Config) -> None:
+    (config.home / "models/1").mkdir(parents=True)
+    check = await find("database", config)
+    assert not check.ok and "holds files in models, but no database" in check.detail
 
 
 async def test_a_disk_with_little_room_is_found(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

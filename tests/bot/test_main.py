@@ -123,6 +123,19 @@ def test_a_key_that_is_none_is_found_by_the_doctor(
     assert "NO  key" in said and "LIKENESS_SECRET_KEY" in said and "very-secret" not in said
 
 
+def test_a_new_home_is_its_owners_alone(here: Path) -> None:
+    (here / ".env").write_text("LIKENESS_BASE=nonsense\n")
+    assert main(["run"]) == 1
+    assert (here / "var/sandbox").stat().st_mode & 0o077 == 0
+
+
+def test_health_without_a_token_asks_the_sandbox(here: Path) -> None:
+    assert main(["health"]) == 1
+    (here / "var/sandbox").mkdir(parents=True)
+    (here / "var/sandbox/heartbeat").touch()
+    assert main(["health"]) == 0
+
+
 async def _no_device(_: object) -> None:
     raise OSError("The test has no time for it.")
 

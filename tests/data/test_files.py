@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data.files import DatabaseMissing, FileStore
+from data.files import DatabaseMissing, FileStore, check_database
 
 
 def test_adopting_twice_is_adopting_once(files: FileStore) -> None:
@@ -40,13 +40,13 @@ def test_full_folders_without_their_database_are_not_taken_over(
     if database is not None:
         (tmp_path / "likeness.sqlite3").write_bytes(database)
     with pytest.raises(DatabaseMissing, match="files in pictures, but no database"):
-        FileStore(tmp_path).check_database()
+        check_database(tmp_path)
     (tmp_path / "likeness.sqlite3").write_bytes(b"SQLite")
-    FileStore(tmp_path).check_database()
+    check_database(tmp_path)
 
 
 def test_a_new_home_needs_no_database(files: FileStore) -> None:
-    files.check_database()
+    check_database(files.home)
 
 
 def test_stored_paths_survive_a_move_of_the_home(files: FileStore, tmp_path: Path) -> None:

@@ -41,6 +41,19 @@ def swapped_profile() -> bytes:
     return srgb.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
 
 
+def linear_grey() -> bytes:
+    """A profile (ICC.1:2001-04) of grey whose values are amounts of light."""
+    white = struct.pack(">3i", 63190, 65536, 54061)  # D50
+    tags = {b"wtpt": b"XYZ " + bytes(4) + white, b"kTRC": b"curv" + bytes(8)}
+    place = 128 + 4 + 12 * len(tags)
+    table, values = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        table += name + struct.pack(">2I", place + len(values), len(value))
+        values += value
+    header = struct.pack(">I4xI", place + len(values), 0x02400000) + b"mntrGRAYXYZ " + bytes(12) + b"acsp"
+    return header.ljust(68, b"\0") + white.ljust(60, b"\0") + table + values
+
+
 def exif(*entries: tuple[int, int, int, bytes]) -> bytes:
     """An EXIF block of entries (tag, type, count, value of four bytes), which no camera would write so."""
     table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
@@ -96,6 +109,13 @@ def test_a_profile_for_other_pixels_is_passed_over() -> None:
 def test_grey_with_a_profile_for_colours_stays_grey() -> None:
     content = encoded(Image.new("L", (96, 96), 77), icc_profile=swapped_profile())
     assert max(abs(one - 77) for one in read_picture("a.png", content, side=96).getpixel((9, 9))) <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_grey_is_converted_by_a_profile_of_its_own(mode: str) -> None:
+    content = encoded(Image.new("L", (96, 96), 128).convert(mode), icc_profile=linear_grey())
+    # Half of the light, by sRGB's own curve (IEC 61966-2-1).
+    assert all(abs(one - 188) <= 1 for one in read_picture("a.png", content, side=96).getpixel((9, 9)))
 
 
 def test_a_phone_of_200_megapixels_is_read_small() -> None:

@@ -212,6 +212,14 @@ def test_a_folder_is_read_without_its_hidden_files_and_notes(tmp_path: Path) -> 
     assert not report.rejected
 
 
+def test_a_file_of_a_folder_that_can_not_be_read_is_refused_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(encoded(halves()))
+    (tmp_path / "odd.png").symlink_to("/proc/self/mem")  # nothing lies at its first address
+    report = read_folder(tmp_path, 96)
+    assert [photo.name for photo in report.accepted] == ["one.png"]
+    assert [(refused.name, refused.code) for refused in report.rejected] == [("odd.png", "unreadable")]
+
+
 @pytest.mark.parametrize("make", [lambda folder: None, lambda folder: folder.mkdir()])
 def test_a_missing_or_empty_folder_is_named(tmp_path: Path, make: object) -> None:
     folder = tmp_path / "selfies"

@@ -24,7 +24,8 @@ def test_cats_have_one_of_their_own(class_name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "class_name", ["dog", "baby elephant", "man cave", "snowman", "cat food", "dog face", "with", "", "猫"]
+    "class_name",
+    ["dog", "baby elephant", "man cave", "snowman", "Doberman", "cat food", "dog face", "with", "", "猫"],
 )
 def test_what_the_noun_does_not_name_is_not_looked_for(class_name: str) -> None:
     assert kind_of(class_name) is None

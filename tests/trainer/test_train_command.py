@@ -115,7 +115,7 @@ def test_a_mistake_does_not_use_up_the_folder(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("place", ["file", "file/out", "/proc/out"])
+@pytest.mark.parametrize("place", ["file", "file/out", "/proc/out", 300 * "x"])
 def test_an_out_that_can_not_be_written_is_said_first(tmp_path: Path, selfies: Path, place: str) -> None:
     (tmp_path / "file").write_bytes(b"mine")
     with pytest.raises(TrainError, match="can't be written") as caught:
