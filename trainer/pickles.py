@@ -5,6 +5,7 @@ from __future__ import annotations
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from errno import EINVAL
 from pathlib import Path
 from pickletools import genops
 from typing import IO, Any
@@ -36,9 +37,12 @@ class Checkpoint:
             content = _load(path)
             self._tensors = dict(_tensors(content))
             self.metadata: Mapping[str, str] = dict(_metadata(content))
-        except (OSError, ModelError):
+        except ModelError:
             raise
         except Exception as error:  # pickle, zip and torch each have their own
+            # Those of the disk; but a damaged archive sends its reader to a place before the file.
+            if isinstance(error, OSError) and error.errno != EINVAL:
+                raise
             raise ModelError(
                 "bad_file",
                 f"{path.name} is no PyTorch checkpoint of plain tensors, or it is damaged or cut off. "

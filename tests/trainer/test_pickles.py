@@ -118,6 +118,14 @@ def test_a_checkpoint_that_was_packed_again_is_whole_or_refused() -> None:
         Checkpoint(Path("b.ckpt"))
 
 
+def test_an_archive_that_points_to_a_place_before_it_is_damaged() -> None:
+    data = bytearray(written(b"}"))
+    data[-6:-2] = (2**28).to_bytes(4, "little")  # where its directory should begin
+    Path("a.ckpt").write_bytes(data)
+    with pytest.raises(ModelError, match="damaged or cut off"):
+        Checkpoint(Path("a.ckpt"))
+
+
 def test_an_archive_of_other_files_is_to_be_unpacked() -> None:
     with zipfile.ZipFile("a.zip", "w") as archive:
         archive.writestr("model.safetensors", b"")
