@@ -146,9 +146,15 @@ def locate(name: str) -> Path:
     if _is_folder(source):
         check_folder(Path(source))
         return Path(source)
-    if whole := _here(source):
-        return whole
-    folder = download(source)
+    here = _here(source)
+    if here and not _lacks_checker(here, source):
+        return here
+    try:
+        folder = download(source)
+    except ModelError:
+        if here is None:
+            raise
+        return here
     check_folder(folder, source)
     return folder
 
@@ -205,16 +211,19 @@ def _cached(name: str) -> Path:
 
 
 def _here(repository: str) -> Path | None:
-    """The folder of a Hub's model that is on this machine with all that it has for us."""
+    """The folder of a Hub's model that is on this machine with all that is needed to draw."""
     folder = cached(repository)
     try:
-        if folder is None:
-            return None
-        check_folder(folder, repository)
+        if folder is not None:
+            check_folder(folder, repository)
     except ModelError:
         return None
-    lacks_checker = read_configuration(folder, repository).safety_checker and not weights_in(folder, CHECKER)
-    return None if lacks_checker else folder
+    return folder
+
+
+def _lacks_checker(folder: Path, repository: str) -> bool:
+    """Whether a model names a safety checker that isn't here: only the Hub knows if it could be."""
+    return read_configuration(folder, repository).safety_checker and not weights_in(folder, CHECKER)
 
 
 _examined = lru_cache(maxsize=64)(examine)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from json import JSONDecodeError
 from pathlib import Path
 
 import huggingface_hub
@@ -129,9 +130,16 @@ def _sentence(name: str, error: BaseException) -> ModelError | None:
         return ModelError(
             "base_unreachable", f"The Hub's cache can't be used for {name!r}: {error.strerror}."
         )
-    # The HTTP library under huggingface_hub has changed its name, its errors have not.
-    if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in ("httpx", "httpx2"):
+    if isinstance(error, OSError) or broke_off(error):
         return ModelError(
             "base_unreachable", f"The model {name!r} is not on this machine and the Hub can't be reached."
         )
     return None
+
+
+def broke_off(error: BaseException) -> bool:
+    """Whether an error of the Hub's library comes from the way there, and not from the Hub."""
+    # The HTTP library under it has changed its name, its errors have not. The one for large files, xet, says
+    # RuntimeError to whatever happens; a network's own page to log in at is no JSON.
+    kinds = (ConnectionError, RuntimeError, JSONDecodeError)
+    return isinstance(error, kinds) or type(error).__module__.partition(".")[0] in ("httpx", "httpx2")

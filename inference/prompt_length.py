@@ -14,6 +14,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
 from inference.bases import source_of
+from inference.errors import ModelError
 
 READ_TOKENS = 75
 
@@ -24,10 +25,13 @@ _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 def unread(base: str, prompt: str) -> str:
     """The end of a prompt that the base's text encoder never sees; empty where it sees everything.
 
-    Empty too where the base's vocabulary is not on this machine yet. Blocking. Raises ModelError as
-    `inference.bases.source_of` does.
+    Empty too where the base's vocabulary is not on this machine, yet or any more: a model in full does
+    without its base. Blocking.
     """
-    source = source_of(base)
+    try:
+        source = source_of(base)
+    except ModelError:
+        return ""
     vocabulary, merges = (_file(source, name) for name in ("vocab.json", "merges.txt"))
     if vocabulary is None or merges is None:
         return ""

@@ -18,7 +18,7 @@ class SafetyChecker:
     """Loaded from a base's folder: `safety_checker/` and `feature_extractor/`."""
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
-        """Raises ModelError(unknown_base) when the files are broken."""
+        """Raises ModelError(base_incomplete) when files are missing or broken."""
         try:
             weights = weights_in(folder, CHECKER)
             checker = StableDiffusionSafetyChecker.from_pretrained(
@@ -27,7 +27,7 @@ class SafetyChecker:
             self._extract = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
         except (OSError, ValueError) as error:
             raise ModelError(
-                "unknown_base", f"The safety checker of {folder.name!r} can't be read."
+                "base_incomplete", f"The safety checker of {folder.name!r} is incomplete or can't be read."
             ) from error
         self._checker = checker.to(device).eval()
 

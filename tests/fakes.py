@@ -7,11 +7,14 @@ with the mini model.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
+from inference.bases import MINI
+from inference.configuration import CONFIGURATIONS
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture, Ready
 from trainer.events import (
     Done,
@@ -41,6 +44,13 @@ PLAN = Plan(
     notes=("8-bit AdamW can't run here.",),
 )
 COLOURS = ("#ffd166", "#ef476f", "#06d6a0", "#118ab2")
+
+
+def write_model(folder: Path) -> None:
+    """What the bot looks at of a trained model: the bundled one's configuration."""
+    for path in CONFIGURATIONS:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(MINI / path, folder / path)
 
 
 class ScriptedGpu:
@@ -73,8 +83,7 @@ class ScriptedGpu:
         if self.train_failure is not None:
             yield self.train_failure
             return
-        (job / "model").mkdir(exist_ok=True)
-        (job / "model" / "model_index.json").write_text("{}")
+        write_model(job / "model")
         (job / "samples").mkdir(exist_ok=True)
         samples = []
         for index in range(spec.recipe.samples):

@@ -78,6 +78,8 @@ class HubServer:
         self.hold.set()
         self.statuses: dict[str, int] = {}
         """Beginning of `METHOD /path` -> the status that it is answered with."""
+        self.login_page = False
+        """Whether a network stands between that answers everything itself."""
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2**30, middlewares=[self._note])
@@ -108,6 +110,8 @@ class HubServer:
     async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
         call = f"{request.method} {request.path}"
         self.calls.append(call)
+        if self.login_page:
+            return web.Response(text="<html>Log in to this network</html>", content_type="text/html")
         for start, status in self.statuses.items():
             if call.startswith(start):
                 return web.json_response({"error": "on demand"}, status=status)

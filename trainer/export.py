@@ -28,7 +28,7 @@ from trainer.export_files import (
     write_tensors,
 )
 from trainer.export_lora import Merged, adapter_of, lora_file
-from trainer.export_names import Entry, entries, prediction_metadata
+from trainer.export_names import METADATA, Entry, entries, prediction_metadata
 from trainer.handover import Exported, Format, Moved
 
 Emit = Callable[[BaseModel], None]
@@ -62,7 +62,7 @@ def export(model: str, kind: Format, out: Path, *, half: bool, emit: Emit) -> Ex
         if kind == "safetensors":
             _write_safetensors(out, specs, tensors, _metadata(folder), emit)
         else:
-            _write_checkpoint(out, specs, tensors, emit)
+            _write_checkpoint(out, specs, tensors, _metadata(folder), emit)
     return Exported(path=str(out), size_bytes=out.stat().st_size)
 
 
@@ -132,13 +132,15 @@ def _write_safetensors(
         write_tensors(file, progress.over(tensors))
 
 
-def _write_checkpoint(out: Path, specs: Sequence[Spec], tensors: Iterator[torch.Tensor], emit: Emit) -> None:
+def _write_checkpoint(
+    out: Path, specs: Sequence[Spec], tensors: Iterator[torch.Tensor], metadata: Mapping[str, str], emit: Emit
+) -> None:
     progress = Progress(emit, sum(spec.nbytes for spec in specs))
     _check_space(out, progress.total)
     names = [spec.name for spec in specs]
     state = dict(zip(names, progress.over(tensors), strict=True))
     with replacing(out) as file:
-        torch.save({"state_dict": state}, file)
+        torch.save({"state_dict": state, METADATA: dict(metadata)}, file)
 
 
 def _plan(folder: Path, weights: Weights) -> list[Entry]:
@@ -190,7 +192,7 @@ def _copy_configs(source: Path, target: Path) -> None:
         shutil.copytree(
             source / part,
             target / part,
-            ignore=lambda folder, names: [name for name in names if not name.endswith((".json", ".txt"))],
+            ignore=lambda folder, names: [name for name in names if not _is_configuration(name)],
         )
     if not (target / "tokenizer" / "vocab.json").exists():
         # It brings transformers and diffusers along, which take seconds that few models need.
@@ -206,6 +208,11 @@ def _copy_configs(source: Path, target: Path) -> None:
         "requires_safety_checker": False,
     }
     (target / "model_index.json").write_text(json.dumps(kept | none, indent=2) + "\n")
+
+
+def _is_configuration(name: str) -> bool:
+    """Not so the index of weights in several files, which loaders would look for."""
+    return name.endswith((".json", ".txt")) and ".safetensors.index." not in name
 
 
 def _check_out(out: Path, suffix: str) -> None:

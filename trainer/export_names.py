@@ -14,6 +14,8 @@ from typing import Any
 from inference.errors import ModelError
 
 Config = Mapping[str, Any]
+METADATA = "metadata"
+"""In a `.ckpt`, where what a `.safetensors` has in its header stands beside the weights."""
 
 _RESNET = {
     "norm1": "in_layers.0",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from huggingface_hub.errors import HfHubHTTPError
 
+from inference.hub import broke_off
 from trainer.hub_names import HOW_TO_MAKE_ONE, PublishError
 
 
@@ -27,11 +28,7 @@ def _sentence(error: BaseException, forbidden: str) -> PublishError | None:
     while cause is not None:
         if isinstance(cause, HfHubHTTPError):
             return _refused(cause, forbidden)
-        # The HTTP library under huggingface_hub has changed its name, its errors have not. The one for large
-        # files, xet, says RuntimeError to whatever happens on its way.
-        if type(cause).__module__.partition(".")[0] in ("httpx", "httpx2") or isinstance(
-            cause, (ConnectionError, RuntimeError)
-        ):
+        if broke_off(cause):
             return PublishError(
                 "hub_offline",
                 "The connection to the Hub broke. Try again: what has arrived is not sent again.",

@@ -37,7 +37,7 @@ def import_file(file: Path, base: str, out: Path, *, emit: Emit) -> Exported:
         raise ModelError("bad_out", f"{out.name} exists already.")
     prediction = None
     if file.is_dir():
-        folder, weights = open_model(str(file))
+        folder, weights = open_model(str(file.absolute()))  # never the base of that name
     elif file.is_file():
         original = open_weights(file)
         folder, reference = open_model(base)

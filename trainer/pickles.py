@@ -5,15 +5,17 @@ from __future__ import annotations
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from errno import EINVAL
 from pathlib import Path
 from pickletools import genops
 from typing import IO, Any
-from zipfile import ZipFile, is_zipfile
+from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
 import torch
 
 from inference.errors import ModelError
 from trainer.export_files import Spec
+from trainer.export_names import METADATA
 
 _LEGACY_PICKLES = 4
 """In files from before PyTorch 1.6: magic number, protocol, system, and the content at last."""
@@ -29,15 +31,18 @@ class Checkpoint:
     numbers) is an inert stand-in there. Names in nested dictionaries are joined by dots.
     """
 
-    metadata: Mapping[str, str] = {}
-
     def __init__(self, path: Path) -> None:
         """Raises ModelError(bad_file), OSError."""
         try:
-            self._tensors = dict(_tensors(_load(path)))
-        except OSError:
+            content = _load(path)
+            self._tensors = dict(_tensors(content))
+            self.metadata: Mapping[str, str] = dict(_metadata(content))
+        except ModelError:
             raise
         except Exception as error:  # pickle, zip and torch each have their own
+            # Those of the disk; but a damaged archive sends its reader to a place before the file.
+            if isinstance(error, OSError) and error.errno != EINVAL:
+                raise
             raise ModelError(
                 "bad_file",
                 f"{path.name} is no PyTorch checkpoint of plain tensors, or it is damaged or cut off. "
@@ -71,11 +76,7 @@ class _DictStandIn:
 def _load(path: Path) -> Any:
     if is_zipfile(path):
         with ZipFile(path) as archive:
-            names: set[str] = set()
-            for entry in archive.namelist():
-                if entry.endswith("data.pkl"):
-                    with archive.open(entry) as pickled:
-                        names |= set(_names(pickled))
+            names = _names_within(archive, path.name)
     else:
         with path.open("rb") as file:
             names = {name for _ in range(_LEGACY_PICKLES) for name in _names(file)}
@@ -89,6 +90,25 @@ def _load(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
 
 
+def _names_within(archive: ZipFile, title: str) -> set[str]:
+    """What an archive's pickles would import. Raises ModelError(bad_file) where PyTorch hasn't packed it."""
+    pickles = [entry for entry in archive.namelist() if entry.endswith("data.pkl")]
+    if not pickles:
+        raise ModelError("bad_file", f"{title} is a packed archive: unpack it first.")
+    # PyTorch compresses nothing, and maps files as if nothing were. A few bytes may unpack to any size.
+    if any(entry.compress_type != ZIP_STORED for entry in archive.infolist()):
+        raise ModelError(
+            "bad_file",
+            f"{title} is a checkpoint that somebody has compressed, which can't be read. "
+            "Look for a .safetensors file of the same model.",
+        )
+    names: set[str] = set()
+    for entry in pickles:
+        with archive.open(entry) as pickled:
+            names |= set(_names(pickled))
+    return names
+
+
 def _names(pickled: IO[bytes]) -> Iterator[str]:
     """Full names of all that a pickle would import, in Python 3's spelling."""
     for opcode, argument, _ in genops(pickled):
@@ -96,6 +116,13 @@ def _names(pickled: IO[bytes]) -> Iterator[str]:
             module, _, name = str(argument).partition(" ")
             module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
             yield f"{module}.{name}"
+
+
+def _metadata(content: object) -> Iterator[tuple[str, str]]:
+    """What our own exports say of themselves."""
+    said = content.get(METADATA) if isinstance(content, dict) else None
+    if isinstance(said, dict):
+        yield from ((name, text) for name, text in said.items() if isinstance(text, str))
 
 
 def _tensors(content: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from inference.bases import BASES, resolve
+from inference.bases import BASES, resolve, source_of
 from inference.errors import ModelError
 from inference.lora import is_lora
 from trainer.spec import Method, Recipe
@@ -61,8 +61,11 @@ def recipe_for(base: str, preset: Preset = "lesson", method: Method | None = Non
 
 
 def check_method(base: str, method: Method) -> None:
-    """Raise ModelError(lora_as_base) for a LoRA whose base would be another LoRA: no reader adds up both."""
-    if method == "lora" and is_lora(Path(resolve(base).source)):
+    """Raise ModelError(lora_as_base) for a LoRA whose base would be another LoRA: no reader adds up both.
+
+    Knows a base by its name alone: a job may come from elsewhere, and its base be fetched after this.
+    """
+    if method == "lora" and is_lora(Path(source_of(base))):
         raise ModelError(
             "lora_as_base",
             f"The base {base!r} is a LoRA itself, and a LoRA can't be made for another: "

@@ -46,6 +46,7 @@ def publish(
     """
     if not model.is_dir():
         raise ModelError("unknown_base", f"There is no folder {model}.")
+    model = model.absolute()  # so that it is never taken for the base of that name
     facts = read_facts(described) if described else facts_of(model)
     stage = stage or model.with_name(f".{model.name}.publish")
     hub = Hub(token or machine_token())

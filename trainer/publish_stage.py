@@ -10,9 +10,10 @@ from pydantic import BaseModel
 
 from data.disk import replacing
 from inference.errors import ModelError
+from inference.lora import is_lora
+from inference.weights import PARTS, weights_in
 from trainer.export import export, open_model, write_folder
-from trainer.export_files import Spec, Weights, weight_files
-from trainer.export_lora import adapter_of
+from trainer.export_files import Spec, Weights, finite, is_finite, weight_files
 from trainer.publish_card import Facts, model_card
 from trainer.publish_files import LIST, LORA, file_list
 
@@ -24,24 +25,24 @@ def staged(
 ) -> dict[str, Path]:
     """Make in folder `stage` what isn't there yet; returns path in the repository -> file.
 
-    Raises ModelError: bad_file, not_finite, unknown_base, unsupported_architecture, lora_mismatch, disk_full;
-    OSError.
+    Raises ModelError: base_incomplete, bad_file, half_overflow, unknown_base, unsupported_architecture,
+    lora_mismatch, disk_full; OSError.
     """
     newest = max((file.stat().st_mtime for file in model.rglob("*.safetensors")), default=0.0)
     files: dict[str, Path] = {}
-    pipeline = model
-    if adapter_of(str(model)) is not None:
-        pipeline = stage / "pipeline"
-        if not _fresh(pipeline, newest):
-            folder, weights = open_model(str(model))
-            write_folder(_Checked(weights), folder, pipeline, emit)
-        export(str(model), "lora", stage / LORA, half=True, emit=lambda _: None)
-        files[LORA] = stage / LORA
-    else:
-        folder, weights = open_model(str(model))
-        checked = _Checked(weights)
+    folder, weights = open_model(str(model))
+    checked = _Checked(weights)
+    if folder == model and _is_plain(model):
+        pipeline = model
         for name in checked.specs():
             checked.read(name)
+    else:
+        pipeline = stage / "pipeline"
+        if not _fresh(pipeline, newest):
+            write_folder(checked, folder, pipeline, emit)
+    if is_lora(model):
+        export(str(model), "lora", stage / LORA, half=True, emit=lambda _: None)
+        files[LORA] = stage / LORA
     files |= _pipeline_files(pipeline)
     files |= {f"samples/{number}.png": sample.path for number, sample in enumerate(facts.samples)}
     for file in files.values():
@@ -69,13 +70,21 @@ class _Checked:
         return self._weights.specs()
 
     def read(self, name: str) -> torch.Tensor:
-        """The same. Raises ModelError(not_finite)."""
-        tensor = self._weights.read(name)
-        if tensor.is_floating_point() and not tensor.half().isfinite().all():
+        """The same. Raises ModelError(bad_file | half_overflow)."""
+        tensor = finite(name, self._weights.read(name))
+        if tensor.is_floating_point() and not is_finite(tensor.half()):
             raise ModelError(
-                "not_finite", f"{name} has values that are no numbers, or too large for half precision."
+                "half_overflow",
+                f"{name} has values too large for half precision, in which most people load a published "
+                "model; export it without --half instead.",
             )
         return tensor
+
+
+def _is_plain(folder: Path) -> bool:
+    """Whether loaders find a pipeline's weights who aren't told of a variant, nor of several files."""
+    parts = [weights_in(folder, part) for part in PARTS]
+    return all(part and part.variant is None and len(part.files) == 1 for part in parts)
 
 
 def _fresh(made: Path, newest: float) -> bool:
@@ -86,7 +95,7 @@ def _fresh(made: Path, newest: float) -> bool:
 def _pipeline_files(folder: Path) -> dict[str, Path]:
     """What loads as a diffusers pipeline, and nothing else that may lie there."""
     files = [folder / "model_index.json"]
-    for part in ("unet", "vae", "text_encoder"):
+    for part in PARTS:
         files += [folder / part / "config.json", *weight_files(folder / part)]
     for part, needed in (("tokenizer", "tokenizer_config.json"), ("scheduler", "scheduler_config.json")):
         beside = sorted((folder / part).glob("*.json")) + sorted((folder / part).glob("*.txt"))

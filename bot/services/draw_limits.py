@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from bot.services.draw_payload import DrawPayload
 from bot.services.refusal import Refusal
 from data.errors import CodedError
+from data.models import Model
 from data.settings import Backend, GuildSettings, Size
-from inference.bases import resolve
+from inference.bases import Base, resolve
 from inference.requests import MAX_PROMPT, DrawRequest
 
 MAX_SIDE = 2048
@@ -19,34 +20,37 @@ _LONG = 1.5
 """The long side of a portrait or landscape over the short one."""
 
 
-def sides_of(base: str, size: Size) -> tuple[int | None, int | None]:
-    """Width and height in pixels at which a base draws a size; None is its own side.
+def sides_of(drawn_by: str | Model, size: Size) -> tuple[int | None, int | None]:
+    """Width and height in pixels at which a base or a model draws a size; None is its own side.
 
-    Raises Refusal: unknown_base, unsupported_architecture.
+    Raises Refusal as `inference.bases.resolve` raises errors.
     """
     if size == "square":
         return None, None
-    try:
-        model = resolve(base)
-    except CodedError as error:
-        raise Refusal(error.code, base=base) from error
-    long = int(model.resolution * _LONG) // model.size_step * model.size_step
-    return (model.resolution, long) if size == "portrait" else (long, model.resolution)
+    known = _known(drawn_by)
+    long = int(known.resolution * _LONG) // known.size_step * known.size_step
+    return (known.resolution, long) if size == "portrait" else (long, known.resolution)
 
 
-def twice(base: str, width: int, height: int) -> tuple[int, int]:
+def twice(drawn_by: str | Model, width: int, height: int) -> tuple[int, int]:
     """Width and height of an upscaled picture: twice as large, or as large as is drawn at all.
 
     Raises Refusal(already_large) where that would hardly be larger, and as `sides_of` does.
     """
-    try:
-        step = resolve(base).size_step
-    except CodedError as error:
-        raise Refusal(error.code, base=base) from error
+    step = _known(drawn_by).size_step
     factor = min(2.0, MAX_SIDE / max(width, height))
     if factor < 1.25:
         raise Refusal("already_large", width=width, height=height)
     return int(width * factor) // step * step, int(height * factor) // step * step
+
+
+def _known(drawn_by: str | Model) -> Base:
+    """A model in full may outlive its base, so it is asked itself."""
+    name, base = (drawn_by, drawn_by) if isinstance(drawn_by, str) else (str(drawn_by.path), drawn_by.base)
+    try:
+        return resolve(name)
+    except CodedError as error:
+        raise Refusal(error.code, base=base) from error
 
 
 def usual_backend(settings: GuildSettings) -> Backend:

@@ -135,7 +135,7 @@ class ImagineService:
         chosen = await self._styles.find(origin["guild_id"], style) if style else None
         drawn_by = model.base if model else base or self._base
         wanted = size or settings.default_size
-        width, height = sides_of(drawn_by, wanted)
+        width, height = sides_of(model or drawn_by, wanted)
         payload = DrawPayload(
             prompt=fill(chosen.template, subject) if chosen else subject,
             negative=negative.strip(),

@@ -109,7 +109,8 @@ class Redrawing:
         job, asked = await self.original(job_id, origin)
         picture = await self._picture(job_id, index)
         settings = await self._settings.get(origin["guild_id"])
-        width, height = twice(asked.base, picture.width, picture.height)
+        model = await self._models.get(asked.model_id) if asked.model_id is not None else None
+        width, height = twice(model or asked.base, picture.width, picture.height)
         return await self._change(
             job,
             asked,
@@ -139,7 +140,7 @@ class Redrawing:
         settings = await self._settings.get(origin["guild_id"])
         asked = DrawPayload.of(job) if job.kind is JobKind.draw else None
         size = asked.size if asked else settings.default_size
-        width, height = sides_of(model.base, size)
+        width, height = sides_of(model, size)
         payload = DrawPayload(
             prompt=with_other_subject(shared.prompt, shared.subject, model),
             negative=asked.negative if asked else "",

@@ -15,6 +15,7 @@ from inference.errors import ModelError
 from inference.model import load
 from tests.bases import copy_mini, edit, hub_of_bases, make_half, point_at, repository
 from tests.hub import HubServer
+from tests.models import write_safety_checker
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -96,6 +97,29 @@ def test_what_is_here_and_whole_is_not_asked_for_again(
     assert locate("ann/model") == there and weights.exists()
 
 
+def test_a_base_whose_safety_checker_is_no_file_for_us_is_here_without_the_hub(
+    hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(folder / "model_index.json", safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    repo = hub.repos["ann/model"] = repository(folder)
+    repo.files["safety_checker/pytorch_model.bin"] = b"pickle"
+    there = locate("ann/model")
+    hub.repos.clear()  # gone for good
+    assert locate("ann/model") == there and look_up("ann/model").files == "here"
+    point_at(monkeypatch, NOWHERE)
+    assert locate("ann/model") == there and look_up("ann/model").files == "here"
+
+
+def test_a_safety_checker_that_is_missing_is_fetched(hub: HubServer, folder: Path) -> None:
+    edit(folder / "model_index.json", safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    write_safety_checker(folder, flags=True)
+    hub.repos["ann/model"] = repository(folder)
+    weights = locate("ann/model") / "safety_checker" / "model.safetensors"
+    weights.unlink()  # as a download that broke off leaves it
+    locate("ann/model")
+    assert weights.exists()
+
+
 @pytest.mark.parametrize(
     ("file", "changes", "code", "said"),
     [
@@ -139,6 +163,7 @@ def test_a_repository_without_usable_weights_is_refused(hub: HubServer, folder: 
         ("403", "base_refused", "check HF_TOKEN"),
         ("503", "base_unreachable", "can't be reached"),
         ("429", "base_unreachable", "can't be reached"),
+        ("page", "base_unreachable", "can't be reached"),
     ],
 )
 def test_why_a_model_can_not_be_had_is_a_sentence(
@@ -149,6 +174,7 @@ def test_why_a_model_can_not_be_had_is_a_sentence(
         repo.private, repo.gated = trouble == "private", trouble == "gated"
     if trouble == "token":
         monkeypatch.setenv("HF_TOKEN", "hf_secret-of-somebody")
+    hub.login_page = trouble == "page"
     if trouble.isdigit():
         hub.statuses["GET /api/models/ann/model"] = int(trouble)
     for ask in (look_up, locate):

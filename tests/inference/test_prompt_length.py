@@ -30,6 +30,9 @@ def test_what_is_over_the_limit_is_named() -> None:
     assert unread("mini", f"{fits} blue Hat") == "blue Hat"
 
 
-def test_a_base_that_is_not_here_yet_cuts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("base", ["somebody/something", "/a/folder/that/was/moved"])
+def test_a_base_that_is_not_here_cuts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert unread("somebody/something", "word " * 100) == ""
+    assert unread(base, "word " * 100) == ""

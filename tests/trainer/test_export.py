@@ -25,7 +25,7 @@ from inference.bases import MINI
 from inference.errors import ModelError
 from inference.layout import save_pipeline
 from inference.model import load
-from trainer.export import export
+from trainer.export import config_of, export
 from trainer.export_files import SafetensorsFile
 from trainer.export_names import entries
 from trainer.handover import Exported, Format, Moved
@@ -257,4 +257,18 @@ def test_the_metadata_say_how_the_output_is_read(tmp_path: Path, second: Path) -
     assert (
         json.loads((second / "scheduler/scheduler_config.json").read_text())["prediction_type"]
         == "v_prediction"
+    )
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "ckpt"])
+def test_an_export_comes_back_with_its_own_prediction_whatever_the_base_predicts(
+    tmp_path: Path, second: Path, kind: Format
+) -> None:
+    shutil.copytree(second, tmp_path / "other")
+    scheduler = tmp_path / "other/scheduler/scheduler_config.json"
+    scheduler.write_text(scheduler.read_text().replace("v_prediction", "epsilon"))
+    export(str(second), kind, tmp_path / f"a.{kind}", half=True, emit=quiet)
+    import_file(tmp_path / f"a.{kind}", str(tmp_path / "other"), tmp_path / "back", emit=quiet)
+    assert config_of(tmp_path / "back", "scheduler", "scheduler_config.json")["prediction_type"] == (
+        "v_prediction"
     )

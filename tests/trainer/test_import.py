@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from inference.bases import MINI
 from inference.errors import ModelError
+from tests.bases import copy_mini
 from tests.trainer.test_export import PARTS, quiet, same, weights
 from tests.trainer.test_export_lora import write_lora
 from trainer.export import config_of, export
@@ -177,6 +178,26 @@ def test_a_folder_that_has_only_half_precision_becomes_one_that_every_loader_rea
     StableDiffusionPipeline.from_pretrained(tmp_path / "out")
     halves = {name: tensor.half() for name, tensor in weights(MINI).items()}
     assert same(weights(tmp_path / "out"), halves)
+
+
+def test_a_folder_whose_weights_are_in_several_files_becomes_one_that_every_loader_reads(
+    tmp_path: Path,
+) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(MINI)
+    pipeline.save_pretrained(tmp_path / "parts", max_shard_size="8MB")
+    assert list((tmp_path / "parts/unet").glob("*.index.json"))
+    import_file(tmp_path / "parts", "mini", tmp_path / "out", emit=quiet)
+    StableDiffusionPipeline.from_pretrained(tmp_path / "out")
+    assert same(weights(tmp_path / "out"), {n: t.float() for n, t in weights(MINI).items()})
+
+
+def test_a_folder_that_has_a_bases_name_is_imported_and_not_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_mini(tmp_path / "mini", scheduler={"prediction_type": "v_prediction"})
+    monkeypatch.chdir(tmp_path)
+    import_file(Path("mini"), "mini", Path("out"), emit=quiet)
+    assert config_of(Path("out"), "scheduler", "scheduler_config.json")["prediction_type"] == "v_prediction"
 
 
 @pytest.mark.parametrize("names", ["kohya", "peft", "diffusers", "early diffusers"])

@@ -101,6 +101,38 @@ def test_no_instruction_of_a_pickle_runs_anything(body: bytes) -> None:
     assert [path.name for path in Path().iterdir()] == ["a.ckpt"]
 
 
+def repacked(kind: int) -> None:
+    """Write `b.ckpt` with the contents of `a.ckpt`."""
+    with zipfile.ZipFile("a.ckpt") as source, zipfile.ZipFile("b.ckpt", "w", kind) as target:
+        for entry in source.namelist():
+            target.writestr(entry, source.read(entry))
+
+
+def test_a_checkpoint_that_was_packed_again_is_whole_or_refused() -> None:
+    weights = torch.arange(1000.0)
+    torch.save({"state_dict": {"w": weights}}, "a.ckpt")
+    repacked(zipfile.ZIP_STORED)
+    assert torch.equal(Checkpoint(Path("b.ckpt")).read("state_dict.w"), weights)
+    repacked(zipfile.ZIP_DEFLATED)
+    with pytest.raises(ModelError, match="somebody has compressed"):
+        Checkpoint(Path("b.ckpt"))
+
+
+def test_an_archive_that_points_to_a_place_before_it_is_damaged() -> None:
+    data = bytearray(written(b"}"))
+    data[-6:-2] = (2**28).to_bytes(4, "little")  # where its directory should begin
+    Path("a.ckpt").write_bytes(data)
+    with pytest.raises(ModelError, match="damaged or cut off"):
+        Checkpoint(Path("a.ckpt"))
+
+
+def test_an_archive_of_other_files_is_to_be_unpacked() -> None:
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.writestr("model.safetensors", b"")
+    with pytest.raises(ModelError, match="unpack it first"):
+        Checkpoint(Path("a.zip"))
+
+
 def test_a_pickle_that_holds_itself_has_an_end() -> None:
     Path("a.ckpt").write_bytes(written(b"}q\0X\x01\0\0\0ah\0s"))
     assert not Checkpoint(Path("a.ckpt")).specs()

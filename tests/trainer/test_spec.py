@@ -14,7 +14,7 @@ from tests.bases import copy_mini
 from tests.models import write_lora
 from trainer.errors import TrainError
 from trainer.names import check_name, is_common_word
-from trainer.presets import Preset, recipe_for
+from trainer.presets import Preset, check_method, recipe_for
 from trainer.spec import Concept, Recipe, TrainSpec, sample_prompts, steps_for
 
 
@@ -115,3 +115,7 @@ def test_a_lora_is_no_base_of_another_lora(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--method full") as caught:
         recipe_for(lora, method="lora")
     assert caught.value.code == "lora_as_base"
+
+
+def test_a_job_whose_base_is_still_to_be_fetched_is_not_refused() -> None:
+    check_method("somebody/some-model", "lora")

@@ -40,6 +40,7 @@ from data.styles import Styles
 from inference.endpoint import EndpointClient
 from inference.endpoint_calls import Limits
 from inference.endpoint_hosts import Hosts
+from tests.fakes import write_model
 
 ANN, BOB, GUILD = 1, 2, 7
 WAIT_SECONDS = 240
@@ -194,8 +195,8 @@ class House:
             prompt, count=count, user_id=user, guild_id=GUILD, channel_id=8, locale="en"
         )
 
-    async def make_model(self, user: int = ANN, name: str = "abraza") -> int:
-        """A model without a training: a finished job, a row and a folder."""
+    async def make_model(self, user: int = ANN, name: str = "abraza", base: str = "mini") -> int:
+        """A model in full without a training: a finished job, a row and a folder."""
         job = await self.accept(user)
         await self.jobs.start(job.id)
         await self.jobs.finish(job.id)
@@ -205,12 +206,12 @@ class House:
             guild_id=GUILD,
             name=name,
             class_name="person",
-            base="mini",
+            base=base,
             photos=3,
             steps=1,
             job_id=job.id,
         )
-        model.path.mkdir()
+        write_model(model.path)
         return model.id
 
     async def job(self, job_id: int) -> Job:

@@ -136,3 +136,11 @@ async def test_a_shared_prompt_about_nobody_gets_the_presser_in_front(house: Hou
     await house.make_model(BOB, "mojo")
     job = await house.redrawing().try_on(shared, **BOBS)
     assert DrawPayload.of(job).prompt == "mojo person, a castle"
+
+
+@pytest.mark.parametrize("base", ["somebody/some-model", "/a/folder/that/was/moved"])
+async def test_a_model_in_full_outlives_its_base(house: House, base: str) -> None:
+    model_id = await house.make_model(ANN, base=base)
+    first = await drawn(house, "me as a king", model_id=model_id, size="portrait")
+    large = DrawPayload.of(await house.redrawing().upscale(first.id, 0, **ORIGIN))
+    assert (large.width, large.height) == (192, 288)

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from diffusers import StableDiffusionPipeline
 
+from tests.bases import make_half
 from tests.hub import WRITE, HubServer
 from tests.trainer.publishing.steps import Run
 from tests.trainer.test_export_lora import write_lora
@@ -58,3 +60,14 @@ def test_a_lora_repository_is_a_whole_model_and_a_lora_for_its_base(
     pictures = np.load(tmp_path / "pictures.npz")
     assert np.abs(pictures["after"] - pictures["merged"]).max() < 0.01
     assert np.abs(pictures["before"] - pictures["merged"]).max() > 0.1
+
+
+def test_a_model_kept_in_half_precision_loads_without_being_told_so(
+    hub: HubServer, run: Run, tmp_path: Path
+) -> None:
+    make_half(run.model)
+    run()
+    for name, data in hub.repos["ann/abraza"].files.items():
+        (tmp_path / "got" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "got" / name).write_bytes(data)
+    StableDiffusionPipeline.from_pretrained(tmp_path / "got")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,23 +24,28 @@ def cut(model: Path) -> None:
     (model / UNET).write_bytes((model / UNET).read_bytes()[:-1000])
 
 
-def poison(model: Path) -> None:
-    weights = load_file(model / UNET)
-    weights["conv_in.weight"][0, 0, 0, 0] = torch.nan
-    save_file(weights, model / UNET, metadata={"format": "pt"})
+def put(value: float) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        weights = load_file(model / UNET)
+        weights["conv_in.weight"] = weights["conv_in.weight"].float()
+        weights["conv_in.weight"][0, 0, 0, 0] = value
+        save_file(weights, model / UNET, metadata={"format": "pt"})
+
+    return change
 
 
 @pytest.mark.parametrize(
     ("harm", "code"),
     [
         (cut, "base_incomplete"),
-        (poison, "not_finite"),
+        (put(torch.nan), "bad_file"),
+        (put(1e6), "half_overflow"),
         (lambda model: (model / UNET).unlink(), "base_incomplete"),
         (lambda model: (model / "scheduler/scheduler_config.json").unlink(), "base_incomplete"),
         (lambda model: (model.with_name("sample.png")).unlink(), "bad_file"),
         (shutil.rmtree, "unknown_base"),
     ],
-    ids=["cut off", "no number", "no weights", "no scheduler", "no sample", "no model"],
+    ids=["cut off", "no number", "too large for half", "no weights", "no scheduler", "no sample", "no model"],
 )
 @pytest.mark.parametrize("single_file", [True, False])
 def test_a_model_that_will_not_do_is_refused_before_there_is_a_repository(

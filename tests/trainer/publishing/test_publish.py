@@ -127,6 +127,13 @@ def test_the_hub_of_nobody_is_a_sentence(hub: HubServer, run: Run, monkeypatch: 
     assert caught.value.code == "hub_offline"
 
 
+def test_a_network_that_wants_a_login_is_a_sentence(hub: HubServer, run: Run) -> None:
+    hub.login_page = True
+    with pytest.raises(PublishError) as caught:
+        run()
+    assert caught.value.code == "hub_offline"
+
+
 def test_a_short_break_is_bridged(hub: HubServer, run: Run) -> None:
     hub.break_uploads = 1
     assert run().changed
