@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import is_disk_full
 from inference.endpoint_calls import Calls, Target
 from inference.endpoint_health import Known
-from inference.endpoint_pictures import keep, payload, seed_of, size_of
+from inference.endpoint_pictures import keep, mark_of, payload, seed_of, size_of
 from inference.endpoint_waiting import Waiting
 from inference.errors import EndpointError
 from inference.requests import (
@@ -75,7 +75,7 @@ class Drawing:
     async def _one(self, index: int) -> None:
         """Draw one picture. Raises EndpointError."""
         path = Path(self._request.out) / f"{index}.png"
-        asked = path.with_suffix(".asked")
+        asked = mark_of(path)
         size = await asyncio.to_thread(size_of, path)
         if size is None:
             if await asyncio.to_thread(asked.exists):
