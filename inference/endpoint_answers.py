@@ -58,7 +58,7 @@ def fault(
     if status == 429:
         wait = _seconds(headers.get("Retry-After"), _FIRST_WAIT_SECONDS, longest=3600)
         return EndpointError("endpoint_busy", "The endpoint has too much to do.", wait=wait, reason="busy")
-    if status in starting or (status >= 500 and "loading" in text):
+    if status in starting or (status == 503 and "loading" in text):
         stated = said.get("estimated_time", headers.get("Retry-After"))
         wait = _seconds(stated, _FIRST_WAIT_SECONDS, longest=_LONGEST_WAIT_SECONDS)
         message = "The endpoint did not start in time."

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
 
+from data.errors import is_disk_full
 from inference.endpoint_calls import Calls, Target
 from inference.endpoint_health import Known
-from inference.endpoint_pictures import keep, payload, seed_of, size_of
+from inference.endpoint_pictures import keep, mark_of, payload, seed_of, size_of
 from inference.endpoint_waiting import Waiting
 from inference.errors import EndpointError
 from inference.requests import (
@@ -48,6 +49,8 @@ class Drawing:
         self._waiting = Waiting(calls.limits, target.wait_seconds, self._tell_waiting)
         self._drawn = 0
         self._up = False
+        self._failures: int | None = None
+        """Of everybody's calls, when this drawing last saw whether it may call."""
         self._knocked = False
 
     async def run(self) -> DrawDone | DrawFailed:
@@ -63,16 +66,20 @@ class Drawing:
                 if error.sick:
                     self._known.breaker.failed()
                 return self._end(error.code, error.message)
+            except OSError as error:
+                if not is_disk_full(error):
+                    raise
+                return self._end("disk_full", "The disk is full.")
         return DrawDone(id=request.id, seconds=self._loop.time() - began)
 
     async def _one(self, index: int) -> None:
         """Draw one picture. Raises EndpointError."""
         path = Path(self._request.out) / f"{index}.png"
-        asked = path.with_suffix(".asked")
+        asked = mark_of(path)
         size = await asyncio.to_thread(size_of, path)
         if size is None:
             if await asyncio.to_thread(asked.exists):
-                raise EndpointError("endpoint_cut", "The bot was stopped while the endpoint drew.")
+                raise EndpointError("endpoint_cut", "An earlier call for this picture broke off.")
             body = await self._ask(index, asked)
             size = await asyncio.to_thread(keep, body, path, self._request, index)
             self._known.breaker.worked()
@@ -86,12 +93,12 @@ class Drawing:
 
     async def _ask(self, index: int, asked: Path) -> bytes:
         """Call until the endpoint is there to draw. Raises EndpointError."""
-        if not self._known.breaker.enter():
-            raise EndpointError("endpoint_resting", "The endpoint failed several times and is left alone.")
         while True:
             starting = await self._ready()
             try:
                 async with self._turn():
+                    if self._failures != self._known.breaker.total:
+                        continue  # it failed somebody while this one waited, and may have died of it
                     body = await self._call(index, asked, starting)
             except EndpointError as error:
                 await self._waiting.pause(error)
@@ -106,6 +113,13 @@ class Drawing:
         Where the proxy says that it has nobody there, the first call goes out all the same, at once or not
         at all: it is what certainly wakes a sleeping endpoint, and if the proxy refuses it, nobody drew.
         """
+        breaker = self._known.breaker
+        if self._failures != breaker.total:
+            if not breaker.enter():
+                raise EndpointError(
+                    "endpoint_resting", "The endpoint failed several times and is left alone."
+                )
+            self._failures, self._up = breaker.total, False
         while not self._up:
             try:
                 async with self._waiting.told():
@@ -119,13 +133,16 @@ class Drawing:
         return frozenset()
 
     async def _call(self, index: int, asked: Path, starting: frozenset[int]) -> bytes:
-        """One picture's bytes. `asked` lies on disk for as long as nobody knows what became of the call."""
+        """One picture's bytes. `asked` lies on disk from before the call on, and goes only if nothing was
+        drawn: a job whose end a crash kept from being written runs again.
+        """
         self._progress()
         await asyncio.to_thread(_touch, asked)
         try:
             return await self._calls.draw(self._target, payload(self._request, index), starting=starting)
-        except EndpointError:
-            await asyncio.to_thread(asked.unlink, missing_ok=True)
+        except EndpointError as error:
+            if error.wait is not None:
+                await asyncio.to_thread(asked.unlink, missing_ok=True)
             raise
 
     @asynccontextmanager

@@ -31,6 +31,8 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._until = 0.0
+        self.total = 0
+        """All failures so far: whoever waited sees by it whether there were any meanwhile."""
 
     @property
     def resting(self) -> bool:
@@ -50,6 +52,7 @@ class Breaker:
 
     def failed(self) -> None:
         self._failures += 1
+        self.total += 1
         self._until = self._clock() + self._rest
 
 

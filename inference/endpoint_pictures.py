@@ -1,4 +1,4 @@
-"""What a call asks for, and what is kept of its answer."""
+"""What a call asks for, and what is kept of it and of its answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from PIL import Image
 from inference.endpoint_answers import picture
 from inference.metadata import Cut, parameters, save_png
 from inference.requests import DrawRequest
+
+_ASKED = ".asked"
 
 
 def payload(request: DrawRequest, index: int) -> dict[str, object]:
@@ -52,6 +54,17 @@ def size_of(path: Path) -> tuple[int, int] | None:
         return None
     with Image.open(path) as image:
         return image.size
+
+
+def mark_of(path: Path) -> Path:
+    """The file beside a picture that says: it was asked for, and may have been drawn."""
+    return path.with_suffix(_ASKED)
+
+
+def forget_marks(folder: Path) -> None:
+    """Remove what only a drawing that runs again needs. Blocking."""
+    for mark in folder.glob(f"*{_ASKED}"):
+        mark.unlink(missing_ok=True)
 
 
 def _side(request: DrawRequest) -> int | None:

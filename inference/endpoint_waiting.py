@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from inference.endpoint_calls import Limits
 from inference.errors import EndpointError
@@ -53,9 +53,7 @@ class Waiting:
             yield
         finally:
             if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+                task.cancel()  # not awaited: a cancellation of ours that came meanwhile would end here
 
     def over(self) -> None:
         """What was waited for is there."""

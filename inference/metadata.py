@@ -62,7 +62,7 @@ def name_of(model: str) -> str:
     path = Path(model)
     if model and path.name in ("", "..", _TRAINED):
         path = path.resolve()
-    return path.parent.name if path.name == _TRAINED else path.name
+    return path.parent.name if path.name == _TRAINED and path.is_dir() else path.name
 
 
 def save_png(image: Image.Image, path: Path, text: str) -> None:

@@ -82,7 +82,9 @@ class Preview(_Message):
 
 
 class DrawWaiting(_Message):
-    """Nothing can be drawn yet: `reason` is `starting` or `busy`, `seconds` how long that has lasted."""
+    """Nothing can be drawn yet: `reason` is `starting`, `busy` or `unreachable`, `seconds` how long that has
+    lasted.
+    """
 
     type: Literal["waiting"] = "waiting"
     id: str

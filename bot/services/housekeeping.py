@@ -15,6 +15,7 @@ from data.jobs import Job, JobKind, Jobs, JobState
 from data.models import Models
 from data.pictures import Pictures
 from data.settings import Settings
+from inference.endpoint_pictures import forget_marks
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Housekeeping:
         elif job.state is not JobState.done:
             await self._pictures.delete_job(job.id)
             await asyncio.to_thread(self._files.remove, self._files.pictures(job.id))
+        else:
+            await asyncio.to_thread(forget_marks, self._files.pictures(job.id))
 
     async def sweep(self) -> None:
         """At the start, before any work: finish or undo what a crash interrupted."""

@@ -74,7 +74,8 @@ def result_card(
     if hidden:
         facts += f"\n⚠️ {t(locale, 'draw.flagged', numbers=', '.join(hidden))}"
     if job.error_code:
-        facts += f"\n{t(locale, 'endpoint.lacking')} {explain(locale, job.error_code, {}, job.error)}"
+        reason = explain(locale, job.error_code, {}, job.error)
+        facts += f"\n{t(locale, 'endpoint.lacking', reason=reason)}"
     return card(
         Accent.done,
         f"### {quoted(asked.prompt)}",

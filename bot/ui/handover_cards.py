@@ -123,13 +123,12 @@ def running_card(handover: Handover, model: Model, moved: Moved | None) -> ui.La
 def ended_card(handover: Handover, model: Model, file: discord.File | None, limit: int) -> ui.LayoutView:
     """How it ended; `file` is attached where it fits under `limit` bytes."""
     locale = handover.locale
+    hidden = f"\n{t(locale, 'publish.was_public')}" if handover.made_private else ""
     if handover.state == "cancelled":
         said = t(locale, "publish.cancelled" if handover.kind == "publish" else "export.cancelled")
-        return card(Accent.waiting, _title(handover, model), said)
+        return card(Accent.waiting, _title(handover, model), said + hidden)
     if handover.state == "failed":
-        said = explain(locale, handover.error_code or "", {}, handover.error)
-        if handover.made_private:
-            said += "\n" + t(locale, "publish.was_public")
+        said = explain(locale, handover.error_code or "", {}, handover.error) + hidden
         return card(
             Accent.failed, _title(handover, model), said, ui.ActionRow[Any](_once_more(handover, locale))
         )

@@ -11,13 +11,14 @@ from PIL import Image
 from pydantic import SecretStr
 
 from inference.endpoint import EndpointClient
-from inference.endpoint_answers import picture
+from inference.endpoint_answers import fault, picture
 from inference.endpoint_calls import Target
 from inference.endpoint_health import Breaker
+from inference.endpoint_waiting import Waiting
 from inference.errors import EndpointError
 from inference.requests import DrawDone, DrawFailed, DrawProgress, Picture
 from tests.endpoint_server import TOKEN, Container
-from tests.inference.endpoints import drawn, request
+from tests.inference.endpoints import QUICK, drawn, request
 
 SCANS = Path(__file__).parents[3] / "shared/cases/scans-20000-4mp.jpg"
 
@@ -131,8 +132,8 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone(
 ) -> None:
     container.faults = ["500"] * 10
     codes = []
-    for _ in range(4):
-        end = (await drawn(client, container, request(tmp_path)))[-1]
+    for number in range(4):
+        end = (await drawn(client, container, request(tmp_path / str(number))))[-1]
         assert isinstance(end, DrawFailed)
         codes.append(end.code)
     assert codes == ["endpoint_error"] * 3 + ["endpoint_resting"] and len(container.calls) == 3
@@ -149,6 +150,31 @@ def test_after_its_rest_one_call_finds_out() -> None:
     assert (breaker.enter(), breaker.enter()) == (True, False)
     breaker.worked()
     assert breaker.enter() and breaker.enter()
+
+
+def test_a_model_that_can_not_be_loaded_is_no_start() -> None:
+    said = b'{"error": "Error(s) in loading state_dict for CLIPTextModel"}'
+    failed = fault(500, {}, said)
+    assert failed.code == "endpoint_error" and failed.wait is None
+
+
+async def test_a_cancellation_is_heard_also_as_a_wait_ends() -> None:
+    there = asyncio.Event()
+
+    async def wait() -> None:
+        waiting = Waiting(QUICK, 60, lambda *_: None)
+        waiting.begin("busy")
+        async with waiting.told():
+            await there.wait()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    there.set()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
 
 
 async def test_the_check_finds_a_wrong_token_and_a_sleeping_endpoint(

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from inference.endpoint import EndpointClient
 from inference.endpoint_calls import Target
-from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawWaiting, Picture
+from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest, DrawWaiting, Picture
 from tests.endpoint_server import TOKEN, Container, flat
 from tests.inference.endpoints import PATIENT, drawn, request
 
@@ -72,8 +72,77 @@ async def test_a_picture_at_which_the_container_died_is_not_drawn_again(
     second = await drawn(client, container, request(tmp_path / "b", seed=20), wait=60)
     assert code(second) == "endpoint_gateway" and reasons(second) == {"starting"}
     assert set(container.paid.values()) == {1}
+    # As after a crash that kept the end of this job from being written.
     third = await drawn(client, container, request(tmp_path / "b", seed=20), wait=60)
-    assert isinstance(third[-1], DrawDone) and container.paid["a cat", 20] == 1, "what lies there"
+    assert [event.index for event in third if isinstance(event, Picture)] == [0], "what lies there"
+    assert code(third) == "endpoint_cut" and set(container.paid.values()) == {1}
+
+
+async def busy(
+    client: EndpointClient, container: Container, asked: list[DrawRequest]
+) -> list[asyncio.Task[list[DrawEvent]]]:
+    """Drawings of which the first one is being drawn while all others wait for their turn."""
+    ends, waiting = [], []
+
+    async def watched(one: DrawRequest) -> list[DrawEvent]:
+        events = []
+        async for event in client.draw(Target(container.url, SecretStr(TOKEN), 60, pooled=False), one):
+            events.append(event)
+            if isinstance(event, DrawWaiting) and event.reason == "busy":
+                waiting.append(one.out)
+        return events
+
+    for number, one in enumerate(asked):
+        ends.append(asyncio.create_task(watched(one)))
+        while not container.running or len(set(waiting)) < number:
+            await asyncio.sleep(0.01)
+    return ends
+
+
+async def test_who_waits_for_a_turn_while_the_container_dies_waits_for_its_start(
+    client: EndpointClient, container: Container, tmp_path: Path
+) -> None:
+    go = asyncio.Event()
+
+    async def last(asked: dict[str, object]) -> bytes:
+        await go.wait()
+        container.cold = 0.3
+        return await flat(asked)
+
+    container.draw, container.faults = last, ["died"]
+    asked = [request(tmp_path / name, prompt=name, count=1) for name in ("ann", "bob")]
+    ann, bob = await busy(client, container, asked)
+    go.set()
+    assert code(await ann) == "endpoint_gateway"
+    events = await bob
+    assert isinstance(events[-1], DrawDone) and reasons(events) == {"busy", "starting"}
+    assert set(container.paid.values()) == {1}
+
+
+async def test_who_waits_for_a_turn_does_not_call_what_has_failed_too_often_meanwhile(
+    client: EndpointClient, container: Container, tmp_path: Path
+) -> None:
+    go = asyncio.Event()
+
+    async def held(asked: dict[str, object]) -> bytes:
+        await go.wait()
+        return await flat(asked)
+
+    container.draw, container.faults = held, ["cut"] + ["500"] * 9
+    ends = await busy(client, container, [request(tmp_path / str(n), count=1) for n in range(6)])
+    go.set()
+    codes = [code(await end) for end in ends]
+    assert codes == ["endpoint_cut", "endpoint_error", "endpoint_error"] + ["endpoint_resting"] * 3
+    assert len(container.calls) == 3
+
+
+async def test_a_full_disk_ends_a_drawing_and_keeps_what_was_paid_for(
+    client: EndpointClient, container: Container, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png.incoming").symlink_to("/dev/full")
+    events = await drawn(client, container, request(tmp_path, count=3))
+    assert code(events) == "disk_full" and len(container.calls) == 2
+    assert [event.index for event in events if isinstance(event, Picture)] == [0]
 
 
 async def test_what_was_under_way_when_we_were_stopped_is_not_drawn_again(

@@ -71,9 +71,9 @@ def test_words_are_not_taken_for_facts(prompt: str) -> None:
 def test_a_model_is_called_what_people_call_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "abraza" / "model"
     folder.mkdir(parents=True)
-    assert [name_of(name) for name in ("mini", "owner/portraits", str(folder), f"{folder}/", "")] == [
-        *("mini", "portraits", "abraza", "abraza", "")
-    ]
+    assert [
+        name_of(name) for name in ("mini", "owner/portraits", "owner/model", str(folder), f"{folder}/", "")
+    ] == [*("mini", "portraits", "model", "abraza", "abraza", "")]
     monkeypatch.chdir(folder.parent)
     assert name_of("model") == "abraza"
     monkeypatch.chdir(folder)

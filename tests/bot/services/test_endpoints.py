@@ -69,6 +69,7 @@ async def test_what_came_before_a_failure_is_kept(
     (done,) = await served(house, recorder, await drawing(house))
     assert (done.state, done.error_code) == (JobState.done, "endpoint_not_picture")
     assert len(recorder.shown[done.id]) == 1
+    assert [file.name for file in house.files.pictures(done.id).iterdir()] == ["0.png"]
 
 
 async def test_a_restart_while_the_endpoint_draws_pays_for_nothing_twice(

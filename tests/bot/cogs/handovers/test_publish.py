@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bot.app import App
 from bot.config import Config
 from bot.sandbox import World
 from bot.services.refusal import Refusal
+from bot.ui.handover_cards import ended_card
 from data.models import Model
 from tests.bot.cogs.handovers.steps import (
     READ_ONLY,
@@ -103,13 +105,15 @@ async def test_a_repository_can_be_deployed_by_its_address(here: World, app: App
         await app.endpoint_deploys.offer("user", here.visitor.id, address, "aws/small")
 
 
-async def test_a_repository_that_had_to_be_made_private_is_told_of_a_failure_too(
+async def test_a_repository_that_had_to_be_made_private_is_told_of_however_it_ends(
     here: World, app: App, hub: HubServer, model: Model
 ) -> None:
     hub.repos["ann/abraza"] = Repo("ann", private=False, commits=["by hand"])
     hub.statuses["POST /api/models/ann/abraza/preupload"] = 403
     said = await saying(await publish(here), "Hugging Face refused")
     assert "It was public until now" in said
+    stopped = replace(await settled(app), state="cancelled")
+    assert "It was public until now" in str(ended_card(stopped, model, None, 0).to_components())
 
 
 async def test_an_operator_can_do_without_the_single_file(
