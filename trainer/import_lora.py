@@ -19,6 +19,7 @@ _MATRIX = re.compile(
     r"(?P<side>down|up|A|B)(?:\.default)?\.weight"
 )
 _PARTS = ("unet", "text_encoder")
+_OTHER_SCALES = ("use_rslora", "alpha_pattern")
 _SIDES = {"down": 0, "A": 0, "up": 1, "B": 1}
 
 
@@ -51,10 +52,10 @@ def read_lora_file(
                 f"{name} is a LoRA of a kind that Likeness can't read (LyCORIS or DoRA: it holds {tensor}). "
                 "Merge it into its base with the tool that made it, and import the whole model.",
             )
-    of_part = _alphas(metadata)
+    of_part = _alphas(name, metadata)
     pairs = {}
     for key, pair in halves.items():
-        if key not in modules or len(pair) != 2 or len(pair[0]) != pair[1].shape[1]:
+        if key not in modules or len(pair) != 2 or not 0 < len(pair[0]) == pair[1].shape[1]:
             raise ModelError(
                 "lora_mismatch", f"{name} is a LoRA for another kind of model than {base}: {key} isn't there."
             )
@@ -64,12 +65,18 @@ def read_lora_file(
     return Adapter(base=base, rank=1, alpha=1.0, pairs=pairs, vae=None)
 
 
-def _alphas(metadata: Mapping[str, str]) -> dict[str, float]:
-    """The alpha of all products in a part, where diffusers' metadata say it."""
+def _alphas(name: str, metadata: Mapping[str, str]) -> dict[str, float]:
+    """The alpha of all products in a part, where diffusers' metadata say it. Raises ModelError(bad_file)."""
     try:
         said = json.loads(metadata["lora_adapter_metadata"])
+        if any(said.get(f"{part}.{scale}") for part in _PARTS for scale in _OTHER_SCALES):
+            raise ModelError(
+                "bad_file",
+                f"{name} is a LoRA with other scales than alpha / rank (rsLoRA, or one for each layer). "
+                "Merge it into its base with the tool that made it, and import the whole model.",
+            )
         return {part: float(said[f"{part}.lora_alpha"]) for part in _PARTS if f"{part}.lora_alpha" in said}
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return {}
 
 

@@ -140,10 +140,11 @@ async def _no_device(_: object) -> None:
     raise OSError("The test has no time for it.")
 
 
-def test_a_port_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("port", ["abc", "-1", "70000"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["sandbox", "--port", "70000"])
-    assert "70000 is no port" in capsys.readouterr().err
+        main(["sandbox", f"--port={port}"])
+    assert f"{port} is no port" in capsys.readouterr().err
 
 
 def test_sync_needs_a_token(

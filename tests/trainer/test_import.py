@@ -241,6 +241,27 @@ def test_a_lora_of_convolutions_is_merged_with_the_scale_of_each(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("rank", "metadata", "said"),
+    [
+        (2, '{"unet.use_rslora": true}', "rsLoRA"),
+        (2, '{"unet.alpha_pattern": {"to_q": 4}}', "one for each layer"),
+        (0, "{}", "another kind of model"),
+    ],
+)
+def test_a_lora_whose_scales_are_not_known_is_not_merged_with_wrong_ones(
+    tmp_path: Path, rank: int, metadata: str, said: str
+) -> None:
+    layer = next(name for name in weights(MINI) if name.endswith("attn1.to_q.weight")).removesuffix(".weight")
+    side = len(weights(MINI)[f"{layer}.weight"])
+    made = {
+        f"{layer}.lora_A.weight": torch.ones(rank, side),
+        f"{layer}.lora_B.weight": torch.ones(side, rank),
+    }
+    save_file(made, tmp_path / "a.safetensors", {"lora_adapter_metadata": metadata})
+    assert said in refusal(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
     ("metadata", "mark", "prediction"),
     [
         ({"modelspec.prediction_type": "v"}, False, "v_prediction"),
