@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
@@ -15,6 +18,10 @@ from inference.errors import EndpointError
 
 DOMAINS = (".endpoints.huggingface.cloud",)
 HOSTS = ("router.huggingface.co",)
+_NAME = re.compile(r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
+"""A host by its name: no address, and no zone of one, which can end in anything."""
+_HANDED_OUT = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given to anybody: beside it lie only special addresses, of this machine or network."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _CONNECTIONS = 32
 _CONNECTIONS_PER_HOST = 8
@@ -49,7 +56,7 @@ class Hosts:
         if listed and parsed.scheme in ("http", "https"):
             return parsed
         known = host.endswith(DOMAINS) or host in HOSTS
-        if not known or parsed.scheme != "https" or parsed.port != 443:
+        if not known or not _NAME.fullmatch(host) or parsed.scheme != "https" or parsed.port != 443:
             raise _refused()
         return parsed
 
@@ -63,9 +70,14 @@ class Hosts:
             if entry.rpartition(":")[2].isdecimal()
         )
 
+    def admits(self, host: str, address: str) -> bool:
+        """Whether a request for `host` may connect to `address`, which is where it would really go."""
+        return self.lists(host.casefold()) or is_public(address)
+
     def session(self, *, pooled: bool = True) -> aiohttp.ClientSession:
         """A bounded session. It keeps no cookies and knows no proxy; needs a running loop."""
-        connector = aiohttp.TCPConnector(
+        connector = _PinnedConnector(
+            self,
             resolver=_PinnedResolver(self),
             use_dns_cache=False,
             limit=_CONNECTIONS,
@@ -74,6 +86,20 @@ class Hosts:
             force_close=not pooled,
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+class _PinnedConnector(aiohttp.TCPConnector):
+    """Judges addresses that stand in a URL themselves: those are never resolved."""
+
+    def __init__(self, hosts: Hosts, **options: Any) -> None:
+        super().__init__(**options)
+        self._hosts = hosts
+
+    async def connect(self, req: aiohttp.ClientRequest, *how: Any, **named: Any) -> Connection:
+        host = req.url.host or ""
+        if not _NAME.fullmatch(host) and not self._hosts.admits(host, host):
+            raise _refused()
+        return await super().connect(req, *how, **named)
 
 
 class _PinnedResolver(AbstractResolver):
@@ -90,7 +116,7 @@ class _PinnedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        if not self._hosts.lists(host.casefold()) and not all(is_public(entry["host"]) for entry in found):
+        if not all(self._hosts.admits(host, entry["host"]) for entry in found):
             raise OSError(None, "the name leads to an address that is not public")
         return found
 
@@ -99,12 +125,17 @@ class _PinnedResolver(AbstractResolver):
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the open Internet, also where IPv6 only wraps an IPv4 one."""
-    address: Address = ipaddress.ip_address(text.partition("%")[0])
+    """Whether a text is an address of the open Internet; a wrapped IPv4 one counts as what is inside."""
+    try:
+        address: Address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+        inner = address.ipv4_mapped or address.sixtofour
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if inner is None and address not in _HANDED_OUT:
+            return False
         address = inner or address
     return address.is_global and not address.is_multicast
 

@@ -152,7 +152,7 @@ def load_vae(source: str, device: torch.device, dtype: torch.dtype) -> Autoencod
     """A VAE from its folder, or from the Hub by its id. Raises ModelError(unknown_base)."""
     try:
         return _convolutional(AutoencoderKL.from_pretrained(source, torch_dtype=dtype), device)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError("unknown_base", f"The VAE {source!r} can't be loaded.") from error
 
 

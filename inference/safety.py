@@ -25,7 +25,7 @@ class SafetyChecker:
                 folder / CHECKER, variant=weights.variant if weights else None, dtype=dtype
             )
             self._extract = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(
                 "base_incomplete", f"The safety checker of {folder.name!r} is incomplete or can't be read."
             ) from error

@@ -177,7 +177,7 @@ def config_of(folder: Path, part: str, file: str = "config.json") -> dict[str, A
     """The configuration of one part of a pipeline. Raises ModelError(unknown_base)."""
     try:
         config: dict[str, Any] = json.loads((folder / part / file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError("unknown_base", f"{part}/{file} of {folder.name} can't be read.") from error
     return config
 

@@ -25,6 +25,8 @@ DTYPES = {
     "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64, "BOOL": torch.bool, "C64": torch.complex64,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
+_MOST_HEADER_BYTES = 2**24
+"""A whole model's takes a quarter of a MiB; some tools add what they trained on."""
 EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2)
 _TAGS = {dtype: tag for tag, dtype in DTYPES.items()}
 
@@ -61,15 +63,17 @@ class SafetensorsFile:
         self._path = path
         try:
             # The library checks the header against itself and the file's length; it reads no tensor here.
-            with safe_open(path, framework="pt"):
-                pass
+            with safe_open(path, framework="pt"), path.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                if length > _MOST_HEADER_BYTES:
+                    raise ModelError(
+                        "bad_file", f"{path.name} has a header that no model needs: over 16 MiB."
+                    )
+                header = json.loads(file.read(length))
         except SafetensorError as error:
             raise ModelError(
                 "bad_file", f"{path.name} is damaged or cut off: download or copy it again."
             ) from error
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
         self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
         self._begins = {name: 8 + length + entry["data_offsets"][0] for name, entry in header.items()}
         try:

@@ -68,16 +68,21 @@ def read_lora_file(
 def _alphas(name: str, metadata: Mapping[str, str]) -> dict[str, float]:
     """The alpha of all products in a part, where diffusers' metadata say it. Raises ModelError(bad_file)."""
     try:
-        said = json.loads(metadata["lora_adapter_metadata"])
-        if any(said.get(f"{part}.{scale}") for part in _PARTS for scale in _OTHER_SCALES):
-            raise ModelError(
-                "bad_file",
-                f"{name} is a LoRA with other scales than alpha / rank (rsLoRA, or one for each layer). "
-                "Merge it into its base with the tool that made it, and import the whole model.",
-            )
-        return {part: float(said[f"{part}.lora_alpha"]) for part in _PARTS if f"{part}.lora_alpha" in said}
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return {}
+        said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+        odd = any(said.get(f"{part}.{scale}") for part in _PARTS for scale in _OTHER_SCALES)
+        alphas = {part: float(said[f"{part}.lora_alpha"]) for part in _PARTS if f"{part}.lora_alpha" in said}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            "bad_file",
+            f"What {name} says of its scales can't be read: it is damaged. Download or copy it again.",
+        ) from error
+    if odd:
+        raise ModelError(
+            "bad_file",
+            f"{name} is a LoRA with other scales than alpha / rank (rsLoRA, or one for each layer). "
+            "Merge it into its base with the tool that made it, and import the whole model.",
+        )
+    return alphas
 
 
 def _squeezed(module: str) -> str:

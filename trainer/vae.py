@@ -16,7 +16,7 @@ def with_vae(model: Model, name: str) -> Model:
     """The model with the VAE of a Hub id or folder. Raises TrainError(bad_vae)."""
     try:
         vae = AutoencoderKL.from_pretrained(name, torch_dtype=torch.float32)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         where = "in this folder" if Path(name).is_dir() else "on this machine or the Hub"
         raise TrainError("bad_vae", f"No VAE {name!r} can be found {where}.") from error
     ours, theirs = model.vae.config, vae.config

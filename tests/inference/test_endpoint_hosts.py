@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
@@ -20,6 +21,12 @@ from tests.endpoint_server import TOKEN, Container
         "https://evil-endpoints.huggingface.cloud",
         "https://127.0.0.1",
         "https://[::1]",
+        "https://[::1%251.endpoints.huggingface.cloud]/",
+        "https://[2606:4700::1111%25x.endpoints.huggingface.cloud]/",
+        "https://[::ffff:1.1.1.1%25.endpoints.huggingface.cloud]:443",
+        "https://1.1.1.1",
+        "https://a%2fb.endpoints.huggingface.cloud",
+        "https://x.endpoints.huggingface.cloud.",
         "http://169.254.169.254/latest",
         "https://huggingface.co.evil.com",
         "https://user:secret@x.us-east-1.aws.endpoints.huggingface.cloud",
@@ -51,11 +58,38 @@ def test_hugging_face_and_listed_hosts_are_taken() -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-     "0.0.0.0", "224.0.0.1", "100.64.0.1", "2002:7f00:1::"],
+     "0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "100.64.0.1", "2002:7f00:1::", "::",
+     "::127.0.0.1", "::8.8.8.8", "fec0::1", "fc00::1", "ff02::1", "64:ff9b:1::808:808", "64:ff9b::a01:203",
+     "100::1", "2001:db8::1", "2001:0:808:808::f5ff:fffe",
+     "::1%1.endpoints.huggingface.cloud", "localhost", ""],
 )  # fmt: skip
 def test_addresses_inside_are_no_targets(address: str) -> None:
     assert not is_public(address)
-    assert is_public("1.1.1.1") and is_public("2606:4700::1111")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1", "2002:101:101::1"],
+)
+def test_addresses_of_the_open_internet_are(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::1%25lo]", "[::ffff:127.0.0.1]", "localhost"])
+async def test_a_session_connects_to_nothing_inside_whatever_the_url_says(host: str) -> None:
+    """Also where nobody has checked the URL, as with a redirect that is followed."""
+    async with Container().served() as container, Hosts().session() as session:
+        port = container.url.rpartition(":")[2]
+        with pytest.raises((EndpointError, aiohttp.ClientConnectorError)) as refused:
+            await session.get(f"http://{host}:{port}/health")
+        assert container.looks == 0
+        assert "not public" in str(refused.value) or "Only https addresses" in str(refused.value)
+
+
+async def test_a_listed_address_is_connected_to() -> None:
+    async with Container().served() as container, Hosts(["127.0.0.1"]).session() as session:
+        await session.get(f"{container.url}/health")
+        assert container.looks == 1
 
 
 async def test_a_name_that_leads_inside_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,3 +272,10 @@ def test_an_export_comes_back_with_its_own_prediction_whatever_the_base_predicts
     assert config_of(tmp_path / "back", "scheduler", "scheduler_config.json")["prediction_type"] == (
         "v_prediction"
     )
+
+
+def test_a_configuration_that_is_nested_without_end_is_no_defect_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet/config.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="can't be read"):
+        config_of(tmp_path, "unet")

@@ -245,6 +245,9 @@ def test_a_lora_of_convolutions_is_merged_with_the_scale_of_each(tmp_path: Path)
     [
         (2, '{"unet.use_rslora": true}', "rsLoRA"),
         (2, '{"unet.alpha_pattern": {"to_q": 4}}', "one for each layer"),
+        (2, '{"unet.lora_alpha": [8]}', "can't be read"),
+        (2, "[" * 100_000, "can't be read"),
+        (2, "alpha 8", "can't be read"),
         (0, "{}", "another kind of model"),
     ],
 )
@@ -381,6 +384,7 @@ def tensor(begin: int, end: int, *shape: int) -> dict[str, object]:
         ),
         (safetensors(header(a=tensor(0, 8, -2))), "damaged or cut off"),
         (safetensors(header(a=tensor(0, 8, 2**62, 8))), "damaged or cut off"),
+        (safetensors(header(a=tensor(0, 8, 2)).ljust(2**24 + 1)), "no model needs"),
         (safetensors(b"{}", b""), "no weights"),
     ],
 )
