@@ -20,6 +20,12 @@ _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of whatever follows them; right-to-left letters need none of them."""
 
 
+_LINKING = re.compile(r"\\.|\[|:(?=//)")
+"""What is escaped already, and what begins a link: a bare address is one whatever stands around it, and one
+with a title may be cut off before it is whole.
+"""
+
+
 class Accent(IntEnum):
     """The stripe beside a card: what state it is in, at a glance."""
 
@@ -85,5 +91,6 @@ def quoted(text: str, limit: int = 600) -> str:
 
 def _harmless(line: str) -> str:
     plain = discord.utils.escape_mentions(discord.utils.escape_markdown(line, ignore_links=False))
+    plain = _LINKING.sub(lambda sign: sign[0] if sign[0][0] == "\\" else f"\\{sign[0]}", plain)
     # `<` also begins mentions of channels and commands, times and a server's own emoji.
     return plain.replace("<", "<\u200b")

@@ -89,7 +89,7 @@ def explain(locale: str, code: str, params: Mapping[str, object], message: str |
     if has(key):
         with suppress(KeyError):  # a worker's error comes without the numbers that a refusal has
             return t(locale, key, **{name: _spoken(locale, value) for name, value in params.items()})
-    return message or t(locale, "error.internal", reference=code)
+    return quoted(message) if message else t(locale, "error.internal", reference=code)
 
 
 def _spoken(locale: str, value: object) -> object:

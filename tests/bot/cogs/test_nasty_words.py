@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import discord
 import pytest
+from simcord.preview._markdown import markdown_tokens
 from simcord.results import InteractionResult
 
 from bot.app import App
@@ -18,6 +20,7 @@ NASTY = {
     "emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467" * 500,
     "right-to-left": "\u202e\u0645\u0631\u062d\u0628\u0627\u2066 me",
     "mentions": "@everyone @here <@123456789012345678> <@&123456789012345679> <#3> </train:4> <t:5>",
+    "links": "http://x.example/a_b <https://x.example> [l](http://x.example) a\\://x.example steam://x.example",
     "markup": "# me\n**b** __u__ ||s|| `c` ```\nx\n``` [l](http://x.example) {name} %s",
 }
 
@@ -80,6 +83,28 @@ async def test_signs_that_are_made_harmless_still_fit_into_a_card(here: World, s
     assert len(quoted(words, 50)) <= 50 and quoted(words, 50).endswith("…")
 
 
+@pytest.mark.parametrize("words", NASTY.values(), ids=NASTY.keys())
+def test_quoted_words_are_text_and_nothing_else(words: str) -> None:
+    (heading,) = parsed(f"### {quoted(words)}")
+    assert {token["type"] for inline in heading["children"] for token in inline["children"]} == {"text"}
+
+
+def test_a_link_that_somebody_writes_is_read_as_they_wrote_it() -> None:
+    (paragraph,) = parsed(quoted("see http://x.example/a_b"))
+    assert paragraph["children"][0]["children"] == [{"type": "text", "content": "see http://x.example/a_b"}]
+    assert links("see http://x.example/a_b") == ["http://x.example/a_b"], "so it would be without"
+
+
+def parsed(said: str) -> list[dict[str, Any]]:
+    """What a client makes of a card's text."""
+    return markdown_tokens(said, "text_display")
+
+
+def links(said: str) -> list[str]:
+    """The addresses of strangers that a card would open."""
+    return re.findall(r"'href': '([^']*\.example[^']*)'", str(parsed(said)))
+
+
 async def _limits(here: World) -> dict[tuple[str, str], int]:
     """The lengths that Discord itself lets through."""
     found = {}
@@ -98,6 +123,7 @@ def assert_harmless(answer: InteractionResult, where: str) -> None:
     said = text_of(answer.response) if answer.response is not None else ""
     assert "Something went wrong" not in said, (where, said)
     assert len(said) <= 4000
+    assert not links(said), (where, said)
     for bad in ("@everyone", "@here", "<@1", "<@&1", "<#3>", "</train", "<t:5", "\u202e", "**b**"):
         assert bad not in said, (where, said)
     assert not re.search(r"(?<!\\)\[l\]\(", said), (where, said)
