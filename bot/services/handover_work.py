@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from bot.gpu.hearing import hear
 from bot.gpu.processes import outcome, spawn, stop
 from bot.services.endpoints import PURPOSE as ENDPOINT
 from data.database import Database
@@ -211,18 +212,13 @@ async def _events(
         logger.exception("no process could be started")
         yield Failed(code=LOST, message=f"The process can't be started: {error.strerror}.")
         return
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
     try:
         if token is not None:
-            with contextlib.suppress(ConnectionError):  # dead already: that is told below
-                process.stdin.write(token.get_secret_value().encode() + b"\n")
-                await process.stdin.drain()
-        async for line in process.stdout:
-            try:
-                yield parse_handover(line)
-            except ValidationError:
-                logger.warning("a process said something that is no event")
-        await process.wait()
+            process.stdin.write(token.get_secret_value().encode() + b"\n")
+        async with aclosing(hear(process, parse_handover)) as said:
+            async for event in said:
+                yield event
         yield Failed(code=LOST, message=f"The process {outcome(process)}.")
     finally:
         await stop(process, _GRACE_SECONDS)
