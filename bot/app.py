@@ -22,6 +22,7 @@ from bot.health import beat
 from bot.janitor import Janitor
 from bot.services.access import Access
 from bot.services.digest import Digest
+from bot.services.downloads import Downloads
 from bot.services.endpoint_accounts import EndpointAccounts
 from bot.services.endpoint_deploys import EndpointDeploys
 from bot.services.endpoint_hub import EndpointHub
@@ -85,6 +86,7 @@ class App:
     handover_runner: HandoverRunner
     handover_cards: HandoverCards
     privacy: Privacy
+    downloads: Downloads
     notes: Notes
     reports: Reports
     reporting: ReportService
@@ -181,6 +183,7 @@ class App:
         self.privacy = Privacy(
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
         )
+        self.downloads = Downloads(self.db, self.files)
         self.training = TrainingService(
             self.db,
             self.files,

@@ -12,7 +12,7 @@ from pathlib import Path
 _INCOMING = ".incoming"
 DATABASE = "likeness.sqlite3"
 SECRET_KEY = "secret.key"
-_SWEPT = ("jobs", "drafts", "handovers", "models", "pictures")
+_SWEPT = ("jobs", "drafts", "handovers", "models", "outgoing", "pictures")
 """Folders in which whatever the database doesn't know is removed."""
 
 
@@ -132,6 +132,12 @@ class FileStore:
     def incoming_draft(self) -> Path:
         """As `incoming_job`, for a draft."""
         folder = self.drafts / f"{uuid.uuid4().hex}{_INCOMING}"
+        folder.mkdir()
+        return folder
+
+    def incoming_download(self) -> Path:
+        """A new, empty folder for what a person takes along; swept at the next start if it is left."""
+        folder = self.home / "outgoing" / f"{uuid.uuid4().hex}{_INCOMING}"
         folder.mkdir()
         return folder
 

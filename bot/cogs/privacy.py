@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -36,14 +35,14 @@ async def download(interaction: discord.Interaction[LikenessBot], _id: int, _ind
     """The archive, one message a part: each is as big as Discord allows."""
     await interaction.response.defer(ephemeral=True, thinking=True)
     locale = await language_of(interaction)
-    archive = await interaction.client.app.privacy.archive(interaction.user.id, interaction.filesize_limit)
-    said = t(locale, "privacy.archive", n=len(archive.parts))
-    if archive.left_out:
-        said += "\n" + t(locale, "privacy.left_out", n=archive.left_out)
-    await show(interaction, note(said, Accent.done))
-    for number, part in enumerate(archive.parts, 1):
-        name = "likeness.zip" if len(archive.parts) == 1 else f"likeness-{number}.zip"
-        await interaction.followup.send(file=discord.File(io.BytesIO(part), name), ephemeral=True)
+    downloads = interaction.client.app.downloads
+    async with downloads.open(interaction.user.id, interaction.filesize_limit) as download:
+        said = t(locale, "privacy.archive", n=len(download.contents))
+        if download.left_out:
+            said += "\n" + t(locale, "privacy.left_out", n=download.left_out)
+        await show(interaction, note(said, Accent.done))
+        async for part in download.parts():
+            await interaction.followup.send(file=discord.File(part), ephemeral=True)
 
 
 @on_press("erase")
