@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import uuid
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class FileStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
+        self._opened = time.time()
         # Faces are nobody's business on this machine; a folder that is there already keeps its mode.
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (*self._swept, self.logs, self.home / "class_images"):
@@ -159,16 +161,31 @@ class FileStore:
         shutil.rmtree(leaving)
 
     def sweep(self) -> None:
-        """Remove what a crash left half-written."""
+        """Remove what a crash left half-written, but for pictures (see `sweep_pictures`)."""
         places = [(self.home, f"{name}*{_INCOMING}") for name in (DATABASE, SECRET_KEY)]
-        places += [(folder, f"*{_INCOMING}") for folder in (*self._swept, self.style_examples)]
-        places += [(self.all_pictures, f"*/*{_INCOMING}")]
+        folders = {*self._swept, self.style_examples} - {self.all_pictures}
+        places += [(folder, f"*{_INCOMING}") for folder in folders]
         for folder, pattern in places:
             for leftover in folder.glob(pattern):
                 if leftover.is_dir():
                     shutil.rmtree(leftover)
                 else:
                     leftover.unlink()
+
+    def stray_pictures(self, newest: int) -> list[Path]:
+        """Folders of pictures of jobs later than `newest`, and what a crash left of those being removed."""
+        with os.scandir(self.all_pictures) as entries:
+            return [
+                Path(one.path)
+                for one in entries
+                if (one.name.isdigit() and int(one.name) > newest)
+                or (one.name.endswith(_INCOMING) and one.stat().st_ctime < self._opened)
+            ]
+
+    def sweep_pictures(self, job_id: int) -> None:
+        """Remove what a crash left half-written of a job's pictures."""
+        for leftover in self.pictures(job_id).glob(f"*{_INCOMING}"):
+            leftover.unlink()
 
 
 def size_of(path: Path) -> int:

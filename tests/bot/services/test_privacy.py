@@ -192,7 +192,9 @@ async def test_a_crash_between_rows_and_files_is_finished_at_the_next_start(
         await privacy.erase_person(ANN)
     assert house.files.pictures(wish.id).exists()
 
-    await Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures).sweep()
+    housekeeping = Housekeeping(house.db, house.files, house.jobs, house.pictures)
+    await housekeeping.start()
+    await housekeeping.sweep()
     assert not house.files.pictures(wish.id).exists() and not house.files.model(mine).exists()
     assert list(house.files.logs.glob("training-*.log")) == []
 
