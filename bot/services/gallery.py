@@ -59,8 +59,8 @@ class GalleryService:
 
         `age_restricted` is the channel that will show it: the picture may come from one with other rules.
 
-        Raises Refusal: no_such_job, not_yours, picture_gone, picture_expired, share_unchecked, and as `Access.check` and
-        `check_prompt` do.
+        Raises Refusal: no_such_job, not_yours, picture_gone, picture_expired, share_unchecked, and as
+        `Access.check` and `check_prompt` do.
         """
         job = await self._jobs.get(job_id)
         if job is None or job.kind is not JobKind.draw:

@@ -77,6 +77,10 @@ class Housekeeping:
         for kind in JobKind:
             for job in await self._jobs.running(kind):
                 await asyncio.to_thread(self._files.sweep_pictures, job.id)
+        async for piece in _numbered(self._files.jobs):
+            for number, folder in piece.items():
+                if await asyncio.to_thread((folder / "model").exists):
+                    await self._settle_ended(number)
         for job in await self._jobs.unannounced(since=time.time() - _DAY):
             await self._settle_again(job)
 
@@ -94,9 +98,7 @@ class Housekeeping:
         """Beside the work, in pieces: what belongs to nobody any more, or whose time is over."""
         async for piece in _numbered(self._files.jobs):
             for number in piece:
-                job = await self._jobs.get(number)
-                if job is not None and _is_over(job):
-                    await self._settle_again(job)
+                await self._settle_ended(number, untold=False)
         await self._drafts.delete_old()
         async for piece in _numbered(self._files.drafts):
             await self._remove_all_but(await self._known("drafts", piece), piece)
@@ -159,6 +161,12 @@ class Housekeeping:
         # Photos, and what was computed from them, are nobody's business any more.
         shutil.rmtree(folder)
 
+    async def _settle_ended(self, number: int, *, untold: bool = True) -> None:
+        """Settle a job if it ended; `untold` also one whose end is being told right now."""
+        job = await self._jobs.get(number)
+        if job is not None and job.state.ended and (untold or _is_over(job)):
+            await self._settle_again(job)
+
     async def _settle_again(self, job: Job) -> None:
         try:
             await self.settle(job)
@@ -190,9 +198,9 @@ async def _numbered(folder: Path) -> AsyncGenerator[Piece, None]:
 
 
 def _is_over(job: Job) -> bool:
-    """Whether nobody looks at a job's folder any more, to tell how it ended."""
+    """Whether nobody needs the folder of a job that ended any more, to tell how."""
     told = job.announced or time.time() - (job.finished_at or 0) > _DAY
-    return job.state is JobState.failed or (job.state.ended and told)
+    return job.state is JobState.failed or told
 
 
 def _marks(values: Collection[int]) -> str:
