@@ -20,8 +20,10 @@ from bot.gpu.standby import has_gpu
 from bot.handovers import HandoverCards
 from bot.health import beat
 from bot.janitor import Janitor
+from bot.logs import keep_bounded
 from bot.services.access import Access
 from bot.services.digest import Digest
+from bot.services.downloads import Downloads
 from bot.services.endpoint_accounts import EndpointAccounts
 from bot.services.endpoint_deploys import EndpointDeploys
 from bot.services.endpoint_hub import EndpointHub
@@ -85,6 +87,7 @@ class App:
     handover_runner: HandoverRunner
     handover_cards: HandoverCards
     privacy: Privacy
+    downloads: Downloads
     notes: Notes
     reports: Reports
     reporting: ReportService
@@ -141,8 +144,8 @@ class App:
         await self.handover_runner.start()
         for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
             self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
-        heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
-        self._opened.callback(heartbeat.cancel)
+        for name, work in (("heartbeat", beat(self.config.home)), ("logs", keep_bounded(self.files))):
+            self._opened.callback(asyncio.create_task(work, name=name).cancel)
         tidying = asyncio.create_task(self.janitor.run(), name="janitor")
         self._opened.push_async_callback(asyncio.wait, [tidying])
         self._opened.callback(tidying.cancel)
@@ -181,6 +184,7 @@ class App:
         self.privacy = Privacy(
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
         )
+        self.downloads = Downloads(self.db, self.files)
         self.training = TrainingService(
             self.db,
             self.files,

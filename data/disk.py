@@ -81,6 +81,23 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         raise
 
 
+def shorten(log: Path, most: int) -> None:
+    """Empty a log that holds more than `most` bytes; the last so many of them lie in `<name>.1` from then on.
+
+    Whoever appends to it goes on, with the same open file, at the beginning; a line that comes in this very
+    moment may be lost. Raises OSError.
+    """
+    with log.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size <= most:
+            return
+        file.seek(max(0, size - most))
+        end = file.read(most)
+        file.truncate(0)  # first: it may be what has filled the disk
+    with replacing(log.with_name(log.name + ".1")) as before:
+        before.write(end)
+
+
 @contextlib.contextmanager
 def locked(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold a lock file alone. While somebody else does, `on_wait` is called again and again and may raise.

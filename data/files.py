@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import uuid
 from pathlib import Path
 
 _INCOMING = ".incoming"
 DATABASE = "likeness.sqlite3"
 SECRET_KEY = "secret.key"
-_SWEPT = ("jobs", "drafts", "handovers", "models", "pictures")
+_SWEPT = ("jobs", "drafts", "handovers", "models", "outgoing", "pictures")
 """Folders in which whatever the database doesn't know is removed."""
 
 
@@ -49,6 +50,7 @@ class FileStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
+        self._opened = time.time()
         for folder in (self.home, *self._swept, self.logs, self.home / "class_images"):
             folder.mkdir(parents=True, exist_ok=True)
             keep_private(folder)
@@ -148,6 +150,12 @@ class FileStore:
         folder.mkdir()
         return folder
 
+    def incoming_download(self) -> Path:
+        """A new, empty folder for what a person takes along; swept at the next start if it is left."""
+        folder = self.home / "outgoing" / f"{uuid.uuid4().hex}{_INCOMING}"
+        folder.mkdir()
+        return folder
+
     def adopt(self, source: Path, target: Path) -> None:
         """Move a finished folder to its place. Done already is fine. Raises OSError."""
         if target.exists() and not source.exists():
@@ -166,16 +174,31 @@ class FileStore:
         shutil.rmtree(leaving)
 
     def sweep(self) -> None:
-        """Remove what a crash left half-written."""
+        """Remove what a crash left half-written, but for pictures (see `sweep_pictures`)."""
         places = [(self.home, f"{name}*{_INCOMING}") for name in (DATABASE, SECRET_KEY)]
-        places += [(folder, f"*{_INCOMING}") for folder in (*self._swept, self.style_examples)]
-        places += [(self.all_pictures, f"*/*{_INCOMING}")]
+        folders = {*self._swept, self.style_examples} - {self.all_pictures}
+        places += [(folder, f"*{_INCOMING}") for folder in folders]
         for folder, pattern in places:
             for leftover in folder.glob(pattern):
                 if leftover.is_dir():
                     shutil.rmtree(leftover)
                 else:
                     leftover.unlink()
+
+    def stray_pictures(self, newest: int) -> list[Path]:
+        """Folders of pictures of jobs later than `newest`, and what a crash left of those being removed."""
+        with os.scandir(self.all_pictures) as entries:
+            return [
+                Path(one.path)
+                for one in entries
+                if (one.name.isdigit() and int(one.name) > newest)
+                or (one.name.endswith(_INCOMING) and one.stat().st_ctime < self._opened)
+            ]
+
+    def sweep_pictures(self, job_id: int) -> None:
+        """Remove what a crash left half-written of a job's pictures."""
+        for leftover in self.pictures(job_id).glob(f"*{_INCOMING}"):
+            leftover.unlink()
 
 
 def size_of(path: Path) -> int:

@@ -33,6 +33,12 @@ class Table:
     condition: str
     marks: int
 
+    @property
+    def select(self) -> str:
+        """The query for the rows, without secrets."""
+        columns = ", ".join(column for column in self.columns if column not in _SECRET)
+        return f"SELECT {columns} FROM {self.name} WHERE {self.condition}"
+
 
 class Personal:
     """Finds, counts and removes rows; files are the caller's to remove."""
@@ -52,23 +58,22 @@ class Personal:
                 found.append(Table(name, columns, " OR ".join(terms), len(terms)))
         return found
 
-    async def rows(self, subject: Subject, subject_id: int) -> dict[str, list[dict[str, Any]]]:
-        """All rows of a person or guild by table, without secrets, and the pictures of their jobs."""
-        held: dict[str, list[dict[str, Any]]] = {}
-        for table in await self.tables(subject):
-            columns = ", ".join(column for column in table.columns if column not in _SECRET)
-            found = await self._db.rows(
-                f"SELECT {columns} FROM {table.name} WHERE {table.condition}", [subject_id] * table.marks
-            )
-            held[table.name] = [dict(row) for row in found]
+    async def held(self, subject: Subject) -> list[Table]:
+        """The same, and the pictures of their jobs."""
         column = "user_id" if subject == "user" else "guild_id"
-        pictures = await self._db.rows(
-            f"SELECT * FROM pictures WHERE deleted_at IS NULL AND job_id IN"
-            f" (SELECT id FROM jobs WHERE {column} = ?)",
-            (subject_id,),
-        )
-        held["pictures"] = [dict(row) for row in pictures]
-        return held
+        made = f"deleted_at IS NULL AND job_id IN (SELECT id FROM jobs WHERE {column} = ?)"
+        pictures = Table("pictures", await self._columns("pictures", None), made, 1)
+        return [*await self.tables(subject), pictures]
+
+    async def counts(self, subject: Subject, subject_id: int) -> dict[str, int]:
+        """How many rows of a person or guild there are, by table."""
+        counted = {}
+        for table in await self.held(subject):
+            found = await self._db.row(
+                f"SELECT COUNT(*) FROM {table.name} WHERE {table.condition}", [subject_id] * table.marks
+            )
+            counted[table.name] = int(found[0]) if found else 0
+        return counted
 
     async def messages(self, subject: Subject, subject_id: int, tx: Connection) -> list[tuple[int, int]]:
         """Channel and id of every message that rows of a person or guild point at."""

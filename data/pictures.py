@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from aiosqlite import Connection
 
@@ -30,6 +32,21 @@ class Picture:
     deleted_at: float | None
     flagged: bool
     """The safety checker hid it: what is kept is a blur."""
+
+
+class Kept(NamedTuple):
+    """A picture that is not deleted."""
+
+    id: int
+    created_at: float
+    guild_id: int
+
+
+class Gone(NamedTuple):
+    """What may be left on disk of a picture that expired."""
+
+    job_id: int
+    path: Path
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Picture))
@@ -87,6 +104,68 @@ class Pictures:
                 (time.time(), job_id),
             )
         return cursor.rowcount
+
+    async def before(self, limit: float, after: tuple[float, int], count: int) -> list[Kept]:
+        """The oldest `count` pictures made before `limit`; `after` are time and id of the last one seen."""
+        rows = await self._db.rows(
+            "SELECT kept.id, kept.created_at, jobs.guild_id FROM ("
+            " SELECT id, created_at, job_id FROM pictures"
+            " WHERE deleted_at IS NULL AND created_at < ? AND (created_at, id) > (?, ?)"
+            " ORDER BY created_at, id LIMIT ?) AS kept JOIN jobs ON jobs.id = kept.job_id"
+            " ORDER BY kept.created_at, kept.id",
+            (limit, *after, count),
+        )
+        return [Kept(*row) for row in rows]
+
+    async def artists(self, guild_id: int) -> list[int]:
+        """Everybody who drew in a guild."""
+        rows = await self._db.rows(
+            "SELECT DISTINCT user_id FROM jobs WHERE guild_id = ? AND kind = 'draw'", (guild_id,)
+        )
+        return [int(row["user_id"]) for row in rows]
+
+    async def beyond(self, most: int, user_id: int, guild_id: int) -> list[int]:
+        """What a person drew in a guild and still has, but for the newest `most`; by id, newest first."""
+        rows = await self._db.rows(
+            "SELECT pictures.id FROM jobs JOIN pictures ON pictures.job_id = jobs.id"
+            " WHERE user_id = ? AND kind = 'draw' AND guild_id = ? AND deleted_at IS NULL"
+            " ORDER BY pictures.id DESC LIMIT -1 OFFSET ?",
+            (user_id, guild_id, most),
+        )
+        return [int(row["id"]) for row in rows]
+
+    async def expire(self, pictures: Sequence[int]) -> list[Gone]:
+        """Mark pictures as expired; the files are the caller's to remove.
+
+        Samples of models stay, and so does what is shared, reported, or what a drawing is to begin with.
+        """
+        async with self._db.transaction() as tx:
+            rows = await tx.execute_fetchall(
+                "UPDATE pictures SET deleted_at = ?, expired = 1"
+                f" WHERE id IN ({', '.join('?' * len(pictures))}) AND deleted_at IS NULL"
+                " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND kind = 'draw'"
+                "             AND state NOT IN ('queued', 'running'))"
+                " AND NOT EXISTS (SELECT 1 FROM shared WHERE picture_id = pictures.id)"
+                " AND NOT EXISTS (SELECT 1 FROM reports WHERE job_id = pictures.job_id AND state = 'open')"
+                " AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'draw' AND state IN ('queued', 'running')"
+                "                 AND json_extract(payload, '$.init') = pictures.id)"
+                " RETURNING job_id, path",
+                (time.time(), *pictures),
+            )
+        return [Gone(row["job_id"], self._files.absolute(row["path"])) for row in rows]
+
+    async def lately_expired(self, since: float) -> list[Gone]:
+        rows = await self._db.rows(
+            "SELECT job_id, path FROM pictures WHERE expired = 1 AND deleted_at >= ?", (since,)
+        )
+        return [Gone(row["job_id"], self._files.absolute(row["path"])) for row in rows]
+
+    async def expired(self, job_id: int, idx: int | None = None) -> bool:
+        """Whether a picture of a job, or any of them, expired."""
+        row = await self._db.row(
+            "SELECT 1 FROM pictures WHERE job_id = ? AND expired = 1 AND idx = IFNULL(?, idx)", (job_id, idx)
+        )
+        return row is not None
 
     def _picture(self, row: sqlite3.Row) -> Picture:
         values = dict(row)

@@ -24,6 +24,9 @@ MAX_DAILY = 10_000
 MAX_CONCURRENT = 100
 MAX_WORDS = 500
 MAX_PHOTO_DAYS = 365
+MAX_PICTURE_DAYS = 3650
+MIN_PICTURES, MAX_PICTURES = 10, 100_000
+"""Between them lies what a server may keep of each person's pictures."""
 
 
 class RoleQuota(NamedTuple):
@@ -79,6 +82,10 @@ class GuildSettings:
     """Words that no prompt may hold, unless `safety` is off."""
     photo_days: int = 0
     """How long photos are kept after their training; 0 removes them once it is done."""
+    picture_days: int | None = None
+    """How long drawn pictures are kept, unless they are shared; None keeps them for ever."""
+    most_pictures: int | None = None
+    """How many of each person's drawn pictures are kept, the newest; None keeps all."""
     digest: bool = False
     """Whether the best shared prompts of a week are posted."""
     language: Language = "auto"
@@ -106,6 +113,10 @@ class GuildSettings:
         if self.default_count is not None:
             _within("default_count", self.default_count, 1, 4)
         _within("photo_days", self.photo_days, 0, MAX_PHOTO_DAYS)
+        if self.picture_days is not None:
+            _within("picture_days", self.picture_days, 1, MAX_PICTURE_DAYS)
+        if self.most_pictures is not None:
+            _within("most_pictures", self.most_pictures, MIN_PICTURES, MAX_PICTURES)
         if self.default_steps is not None and not 1 <= self.default_steps <= self.max_steps:
             raise ValueError("default_steps must lie between 1 and max_steps")
         if not 1 <= self.default_draw_steps <= self.max_draw_steps:
@@ -138,6 +149,11 @@ class Settings:
         known = GuildSettings.__dataclass_fields__
         # A key that an older or newer version wrote is none of ours.
         return GuildSettings(**{key: _decoded(key, json.loads(value)) for key, value in rows if key in known})
+
+    async def of_all(self, key: str) -> dict[int, Any]:
+        """What a field was set to, by guild, where it ever was."""
+        rows = await self._db.rows("SELECT guild_id, value FROM settings WHERE key = ?", (key,))
+        return {int(row["guild_id"]): _decoded(key, json.loads(row["value"])) for row in rows}
 
     async def update(self, guild_id: int, **changes: Any) -> GuildSettings:
         """Set fields of `GuildSettings`. Raises TypeError for an unknown one, ValueError for a bad value."""

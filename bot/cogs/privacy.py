@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -15,6 +14,7 @@ from bot.translator import text
 from bot.ui.buttons import CardButton, on_press
 from bot.ui.look import Accent, bytes_of, card, note, rule
 from bot.ui.replies import language_of, replace, show
+from bot.ui.settings_panel import kept_pictures
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
@@ -27,8 +27,10 @@ class Privacy(commands.Cog):
     @app_commands.command(name=text("command.privacy.name"), description=text("command.privacy.description"))
     async def privacy(self, interaction: discord.Interaction[LikenessBot]) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        summary = await interaction.client.app.privacy.summary(interaction.user.id)
-        await show(interaction, _card(await language_of(interaction), summary))
+        app, locale = interaction.client.app, await language_of(interaction)
+        summary = await app.privacy.summary(interaction.user.id)
+        kept = kept_pictures(locale, await app.settings.get(interaction.guild_id or 0))
+        await show(interaction, _card(locale, summary, kept))
 
 
 @on_press("download")
@@ -36,14 +38,14 @@ async def download(interaction: discord.Interaction[LikenessBot], _id: int, _ind
     """The archive, one message a part: each is as big as Discord allows."""
     await interaction.response.defer(ephemeral=True, thinking=True)
     locale = await language_of(interaction)
-    archive = await interaction.client.app.privacy.archive(interaction.user.id, interaction.filesize_limit)
-    said = t(locale, "privacy.archive", n=len(archive.parts))
-    if archive.left_out:
-        said += "\n" + t(locale, "privacy.left_out", n=archive.left_out)
-    await show(interaction, note(said, Accent.done))
-    for number, part in enumerate(archive.parts, 1):
-        name = "likeness.zip" if len(archive.parts) == 1 else f"likeness-{number}.zip"
-        await interaction.followup.send(file=discord.File(io.BytesIO(part), name), ephemeral=True)
+    downloads = interaction.client.app.downloads
+    async with downloads.open(interaction.user.id, interaction.filesize_limit) as download:
+        said = t(locale, "privacy.archive", n=len(download.contents))
+        if download.left_out:
+            said += "\n" + t(locale, "privacy.left_out", n=download.left_out)
+        await show(interaction, note(said, Accent.done))
+        async for part in download.parts():
+            await interaction.followup.send(file=discord.File(part), ephemeral=True)
 
 
 @on_press("erase")
@@ -64,7 +66,8 @@ async def erase(interaction: discord.Interaction[LikenessBot], what: int, confir
     await replace(interaction, note(said, Accent.done))
 
 
-def _card(locale: str, summary: Summary) -> ui.LayoutView:
+def _card(locale: str, summary: Summary, kept: str) -> ui.LayoutView:
+    """`kept` is what the server where it is shown says about pictures."""
     lines = [
         t(locale, "privacy.models", n=summary.models.count, size=bytes_of(summary.models.size)),
         t(locale, "privacy.pictures", n=summary.pictures.count, size=bytes_of(summary.pictures.size)),
@@ -74,6 +77,8 @@ def _card(locale: str, summary: Summary) -> ui.LayoutView:
     for name, count in summary.others.items():
         kind = t(locale, f"kept.{name}") if has(f"kept.{name}") else name
         lines.append(f"**{kind}** {count}")
+    if kept:
+        lines.append(f"{t(locale, 'privacy.kept_here')}\n{kept}")
     buttons: list[CardButton] = [
         CardButton("download", 0, label=t(locale, "button.download"), emoji="📥"),
         CardButton("models", 0, label=t(locale, "button.one_model")),

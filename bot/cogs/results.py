@@ -92,7 +92,7 @@ async def share(interaction: discord.Interaction[LikenessBot], job_id: int, numb
     job, _ = await app.redrawing.original(job_id, ask.origin)
     pictures = await app.pictures.of_job(job_id)
     if not pictures:
-        raise Refusal("picture_gone")
+        raise Refusal("picture_expired" if await app.pictures.expired(job_id) else "picture_gone")
     if job.user_id == interaction.user.id and number == 0 and len(pictures) > 1:
         await show(interaction, choose_card(locale, job_id, pictures))
         return

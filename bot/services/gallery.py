@@ -59,8 +59,8 @@ class GalleryService:
 
         `age_restricted` is the channel that will show it: the picture may come from one with other rules.
 
-        Raises Refusal: no_such_job, not_yours, picture_gone, share_unchecked, and as `Access.check` and
-        `check_prompt` do.
+        Raises Refusal: no_such_job, not_yours, picture_gone, picture_expired, share_unchecked, and as
+        `Access.check` and `check_prompt` do.
         """
         job = await self._jobs.get(job_id)
         if job is None or job.kind is not JobKind.draw:
@@ -76,7 +76,9 @@ class GalleryService:
         )
         picture = next((one for one in await self._pictures.of_job(job_id) if one.idx == index), None)
         if picture is None or job.state is not JobState.done:
-            raise Refusal("picture_gone")
+            raise Refusal(
+                "picture_expired" if await self._pictures.expired(job_id, index) else "picture_gone"
+            )
         settings, asked = await self._settings.get(job.guild_id), DrawPayload.of(job)
         check_prompt(settings, picture.prompt, age_restricted=age_restricted)
         if checks_pictures(settings, age_restricted=age_restricted) and not asked.check_safety:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import time
+from collections.abc import AsyncGenerator, Collection
+from itertools import islice
 from pathlib import Path
 
+from bot.services.retention import Retention
 from data.database import Database
 from data.drafts import Drafts
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, JobState
-from data.models import Models
 from data.pictures import Pictures
 from data.settings import Settings
 from inference.endpoint_pictures import forget_marks
@@ -24,6 +27,15 @@ _KEEP_FAILED_SECONDS = 7 * _DAY
 """How long a failed training keeps its photos and checkpoint, for whoever looks into the failure."""
 _KEEP_BACKUPS_SECONDS = 14 * _DAY
 """How long the database is kept as it was before an update: it still holds who has left since."""
+_KEEP_LOGS_SECONDS = 30 * _DAY
+"""How long a training's log is kept after its end."""
+_TABLES = ("jobs", "drafts", "models")
+"""Each has a folder of its name, and in it one for every row that needs one."""
+_PIECE = 200
+"""Folders looked at in one go: between them, others have the disk and the database."""
+
+Piece = dict[int, Path]
+"""Folders by the number that is their name."""
 
 PROGRESS_PICTURES = ("strip.png", "loss.png")
 """What the trainer draws while it works; they move to the samples once it is done."""
@@ -32,15 +44,14 @@ PROGRESS_PICTURES = ("strip.png", "loss.png")
 class Housekeeping:
     """Moves results to their places, and removes photos and whatever else nobody needs any more."""
 
-    def __init__(
-        self, db: Database, files: FileStore, jobs: Jobs, models: Models, pictures: Pictures
-    ) -> None:
+    def __init__(self, db: Database, files: FileStore, jobs: Jobs, pictures: Pictures) -> None:
+        self._db = db
         self._drafts = Drafts(db)
         self._settings = Settings(db)
         self._files = files
         self._jobs = jobs
-        self._models = models
         self._pictures = pictures
+        self._retention = Retention(files, pictures, self._settings)
 
     async def settle(self, job: Job) -> None:
         """Tidy up after a job that ended. Raises OSError."""
@@ -52,41 +63,78 @@ class Housekeeping:
             await asyncio.to_thread(self._files.remove, self._files.pictures(job.id))
         else:
             await asyncio.to_thread(forget_marks, self._files.pictures(job.id))
+            await self._retention.make_room(job.user_id, job.guild_id)
+
+    async def start(self) -> None:
+        """Before anybody is served: finish or undo what a crash interrupted, as far as work would meet it.
+
+        What may lie among the drawings of years is left to `clear` and `sweep`.
+        """
+        await asyncio.to_thread(self._files.sweep)
+        for table in _TABLES:
+            async for piece in _numbered(self._files.home / table):
+                await self._remove_all_but(await self._known(table, piece), piece)
+        for kind in JobKind:
+            for job in await self._jobs.running(kind):
+                await asyncio.to_thread(self._files.sweep_pictures, job.id)
+        async for piece in _numbered(self._files.jobs):
+            for number, folder in piece.items():
+                if await asyncio.to_thread((folder / "model").exists):
+                    await self._settle_ended(number)
+        for job in await self._jobs.unannounced(since=time.time() - _DAY):
+            await self._settle_again(job)
+
+    async def clear(self) -> None:
+        """Before the first drawing: no pictures may lie where one will be made that has no number yet.
+
+        They are there when the database was put back from a backup.
+        """
+        row = await self._db.row("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
+        newest = int(row["seq"]) if row else 0
+        for folder in await asyncio.to_thread(self._files.stray_pictures, newest):
+            await self._remove(folder)
 
     async def sweep(self) -> None:
-        """At the start, before any work: finish or undo what a crash interrupted."""
-        await asyncio.to_thread(self._files.sweep)
-        for folder, number in await asyncio.to_thread(_numbered, self._files.jobs):
-            job = await self._jobs.get(number)
-            if job is None:
-                await self._remove(folder)
-            elif job.state.ended:
-                await self._settle_again(job)
-        await self._sweep_drafts()
-        for folder, number in await asyncio.to_thread(_numbered, self._files.models):
-            if await self._models.get(number) is None:
-                await self._remove(folder)
-        for folder, number in await asyncio.to_thread(_numbered, self._files.all_pictures):
-            await self._sweep_pictures(folder, number)
-        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log"))):
-            of_job = log.stem.removeprefix("training-")
-            if of_job.isdigit() and await self._jobs.get(int(of_job)) is None:
-                await asyncio.to_thread(log.unlink, missing_ok=True)
-        await asyncio.to_thread(self._files.remove_backups, time.time() - _KEEP_BACKUPS_SECONDS)
-
-    async def sweep_ended(self) -> None:
-        """Now and then, beside the work: what a failed training kept goes when its time is over."""
-        for _, number in await asyncio.to_thread(_numbered, self._files.jobs):
-            job = await self._jobs.get(number)
-            if job is not None and (job.state is JobState.failed or job.announced):
-                await self._settle_again(job)
-        await self._sweep_drafts()
-        await asyncio.to_thread(self._files.remove_backups, time.time() - _KEEP_BACKUPS_SECONDS)
-
-    async def _sweep_drafts(self) -> None:
+        """Beside the work, in pieces: what belongs to nobody any more, or whose time is over."""
+        async for piece in _numbered(self._files.jobs):
+            for number in piece:
+                await self._settle_ended(number, untold=False)
         await self._drafts.delete_old()
-        for folder, number in await asyncio.to_thread(_numbered, self._files.drafts):
-            if await self._drafts.get(number) is None:
+        async for piece in _numbered(self._files.drafts):
+            await self._remove_all_but(await self._known("drafts", piece), piece)
+        async for piece in _numbered(self._files.all_pictures):
+            await self._remove_all_but(await self._pictured(piece), piece)
+        await self._retention.expire()
+        await self._sweep_logs()
+        await asyncio.to_thread(self._files.remove_backups, time.time() - _KEEP_BACKUPS_SECONDS)
+
+    async def _sweep_logs(self) -> None:
+        """Of trainings that are over for long, or that nobody knows."""
+        old = time.time() - _KEEP_LOGS_SECONDS
+        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log"))):
+            number = log.stem.removeprefix("training-")
+            if not number.isdigit():
+                continue
+            job = await self._jobs.get(int(number))
+            if job is None or (job.finished_at is not None and job.finished_at < old):
+                await asyncio.to_thread(log.unlink, missing_ok=True)
+
+    async def _known(self, table: str, piece: Piece) -> set[int]:
+        rows = await self._db.rows(f"SELECT id FROM {table} WHERE id IN ({_marks(piece)})", tuple(piece))
+        return {int(row["id"]) for row in rows}
+
+    async def _pictured(self, piece: Piece) -> set[int]:
+        """Jobs that have pictures, or may still get some."""
+        rows = await self._db.rows(
+            f"SELECT id FROM jobs WHERE id IN ({_marks(piece)}) AND (state IN ('queued', 'running')"
+            " OR EXISTS (SELECT 1 FROM pictures WHERE job_id = jobs.id AND deleted_at IS NULL))",
+            tuple(piece),
+        )
+        return {int(row["id"]) for row in rows}
+
+    async def _remove_all_but(self, kept: set[int], piece: Piece) -> None:
+        for number, folder in piece.items():
+            if number not in kept:
                 await self._remove(folder)
 
     def _settle_training(self, job: Job, keep_photos: float) -> None:
@@ -113,17 +161,18 @@ class Housekeeping:
         # Photos, and what was computed from them, are nobody's business any more.
         shutil.rmtree(folder)
 
+    async def _settle_ended(self, number: int, *, untold: bool = True) -> None:
+        """Settle a job if it ended; `untold` also one whose end is being told right now."""
+        job = await self._jobs.get(number)
+        if job is not None and job.state.ended and (untold or _is_over(job)):
+            await self._settle_again(job)
+
     async def _settle_again(self, job: Job) -> None:
         try:
             await self.settle(job)
         except OSError:
             # An old trainer may still be leaving this folder; the next start finds it again.
             logger.exception("job %d could not be tidied up", job.id)
-
-    async def _sweep_pictures(self, folder: Path, job_id: int) -> None:
-        job = await self._jobs.get(job_id)
-        if job is None or (job.state.ended and not await self._pictures.of_job(job_id)):
-            await self._remove(folder)
 
     async def _remove(self, folder: Path) -> None:
         try:
@@ -140,5 +189,19 @@ def _remove_all_but(folder: Path, kept: str) -> None:
             entry.unlink()
 
 
-def _numbered(folder: Path) -> list[tuple[Path, int]]:
-    return [(entry, int(entry.name)) for entry in folder.iterdir() if entry.name.isdigit()]
+async def _numbered(folder: Path) -> AsyncGenerator[Piece, None]:
+    """The folders within that have a number for their name, some at a time."""
+    with os.scandir(folder) as entries:
+        numbered = ((int(one.name), Path(one.path)) for one in entries if one.name.isdigit())
+        while piece := await asyncio.to_thread(lambda: dict(islice(numbered, _PIECE))):
+            yield piece
+
+
+def _is_over(job: Job) -> bool:
+    """Whether nobody needs the folder of a job that ended any more, to tell how."""
+    told = job.announced or time.time() - (job.finished_at or 0) > _DAY
+    return job.state is JobState.failed or told
+
+
+def _marks(values: Collection[int]) -> str:
+    return ", ".join("?" * len(values))

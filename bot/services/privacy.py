@@ -1,23 +1,16 @@
-"""What is stored about a person: shown, handed out, erased."""
+"""What is stored about a person: shown and erased."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-import json
-import zipfile
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from data.database import Database
 from data.files import FileStore, size_of
 from data.handovers import Whose
 from data.personal import Personal, Subject
-
-_PART_HEADROOM = 64 * 1024
-"""Bytes of a zip file that are not its contents."""
 
 _LISTED = ("jobs", "models", "pictures")
 
@@ -53,14 +46,6 @@ class Summary:
     """Rows of every other table, where there are any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Zip files that each fit into an upload, and how many files were too big or too many."""
-
-    parts: tuple[bytes, ...]
-    left_out: int
-
-
 class Privacy:
     """Erasing is one transaction for the rows, then the files.
 
@@ -85,30 +70,26 @@ class Privacy:
 
     async def summary(self, user_id: int) -> Summary:
         """Counts and sizes of everything that is stored about a person."""
-        held = await self._personal.rows("user", user_id)
-        jobs = [int(row["id"]) for row in held["jobs"]]
-        models = [self._files.model(int(row["id"])) for row in held["models"]]
-        pictures = [self._files.absolute(row["path"]) for row in held["pictures"]]
-        photos = [self._files.job(job) for job in jobs]
+        counts = await self._personal.counts("user", user_id)
+        trainings = await self._ids("jobs WHERE user_id = ? AND kind = 'train'", user_id)
+        models = [self._files.model(model) for model in await self._ids("models WHERE owner_id = ?", user_id)]
+        drawn = await self._db.rows(
+            "SELECT path FROM pictures WHERE deleted_at IS NULL"
+            " AND job_id IN (SELECT id FROM jobs WHERE user_id = ?)",
+            (user_id,),
+        )
+        pictures = [self._files.absolute(row["path"]) for row in drawn]
+        photos = [self._files.job(job) for job in trainings]
         model_size, picture_size, photo_size = await asyncio.to_thread(
             lambda: [sum(map(size_of, paths)) for paths in (models, pictures, photos)]
         )
         return Summary(
-            jobs=Held(len(jobs)),
+            jobs=Held(counts["jobs"]),
             models=Held(len(models), model_size),
             pictures=Held(len(pictures), picture_size),
             photos=Held(await asyncio.to_thread(lambda: sum(path.is_dir() for path in photos)), photo_size),
-            others={name: len(rows) for name, rows in held.items() if rows and name not in _LISTED},
+            others={name: count for name, count in counts.items() if count and name not in _LISTED},
         )
-
-    async def archive(self, user_id: int, limit: int, most: int = 8) -> Archive:
-        """All rows, the pictures and the photos that are kept, as zip files of at most `limit` bytes each."""
-        held = await self._personal.rows("user", user_id)
-        newest_first = sorted(held["pictures"], key=lambda row: -int(row["id"]))
-        files = [self._files.absolute(row["path"]) for row in newest_first]
-        folders = [self._files.job(int(row["id"])) for row in held["jobs"]]
-        folders += [self._files.draft(int(row["id"])) for row in held["drafts"]]
-        return await asyncio.to_thread(_pack, self._files.home, held, files, folders, limit, most)
 
     async def erase_photos(self, user_id: int) -> int:
         """Remove the photos of all trainings, and stop those that still need them; how many had any."""
@@ -173,43 +154,3 @@ class Privacy:
 
     async def _ids(self, which: str, *subject_id: int) -> list[int]:
         return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", subject_id)]
-
-
-def _pack(
-    home: Path, rows: dict[str, Any], files: list[Path], folders: list[Path], limit: int, most: int
-) -> Archive:
-    """Blocking. The rows come first, then files as long as there is room."""
-    everything = [file for folder in folders for file in _photos_in(folder) if file.is_file()]
-    parts = [[("data.json", json.dumps(rows, ensure_ascii=False, indent=2).encode())]]
-    size = len(parts[0][0][1])
-    left_out = 0
-    for file in [*everything, *files]:
-        try:
-            content = file.read_bytes()
-        except OSError:  # gone since it was listed
-            continue
-        if len(content) + _PART_HEADROOM > limit:
-            left_out += 1
-            continue
-        if size + len(content) + _PART_HEADROOM > limit:
-            if len(parts) == most:
-                left_out += 1
-                continue
-            parts.append([])
-            size = 0
-        parts[-1].append((file.relative_to(home).as_posix(), content))
-        size += len(content)
-    return Archive(tuple(_zipped(part) for part in parts), left_out)
-
-
-def _photos_in(folder: Path) -> list[Path]:
-    """Of a job its photos, of a draft everything."""
-    return sorted(folder.glob("*" if folder.parent.name == "drafts" else "photos/**/*"))
-
-
-def _zipped(files: list[tuple[str, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    return buffer.getvalue()

@@ -105,7 +105,7 @@ class Dispatcher:
         endpoint_drawings: int = 4,
     ) -> None:
         self._jobs = jobs
-        self._housekeeping = Housekeeping(db, files, jobs, models, pictures)
+        self._housekeeping = Housekeeping(db, files, jobs, pictures)
         self._announcer = Announcer(jobs, pictures, listener)
         self._work = Work(db, files, jobs, models, pictures, gpu, self._announcer.changed, endpoints)
         self._queues = (
@@ -117,10 +117,12 @@ class Dispatcher:
         self._settled = asyncio.Condition()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._cleared = asyncio.Event()
+        self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Tidy up after a crash, put interrupted jobs back into the queue and begin to serve it."""
-        await self._housekeeping.sweep()
+        await self._housekeeping.start()
         for job in await self._jobs.requeue_running():
             if job.attempts >= MAX_ATTEMPTS:
                 code = "trainer_lost" if job.kind is JobKind.train else "server_lost"
@@ -129,7 +131,7 @@ class Dispatcher:
         self._tasks = [
             asyncio.create_task(self._serve(queue), name=f"serve-{queue.name}") for queue in self._queues
         ]
-        self._tasks.append(asyncio.create_task(self._tidy(), name="tidy"))
+        self._tidying = asyncio.create_task(self._tidy(), name="tidy")
 
     async def stop(self) -> None:
         """Put running jobs back into the queue, a training at its checkpoint, and end all tasks."""
@@ -137,6 +139,9 @@ class Dispatcher:
         self.wake()
         for task in self._running.values():
             task.cancel()
+        if self._tidying is not None:
+            self._tidying.cancel()  # it may be among thousands of folders; the next start begins anew
+            await asyncio.wait([self._tidying])
         await asyncio.gather(*self._tasks)
         await self._announcer.stop()
 
@@ -176,6 +181,7 @@ class Dispatcher:
             await self._settled.wait_for(lambda: job_id not in self._running)
 
     async def _serve(self, queue: _Queue) -> None:
+        await self._cleared.wait()
         carried: set[asyncio.Task[None]] = set()
         while not self._stopping.is_set():
             queue.wake.clear()
@@ -206,12 +212,18 @@ class Dispatcher:
         return job if job is not None and queue.fits(job) else None
 
     async def _tidy(self) -> None:
+        try:
+            await self._housekeeping.clear()
+        except Exception:  # what lies in the way of one job must not hold up all
+            logger.exception("pictures that belong to nobody could not be removed")
+        finally:
+            self._cleared.set()
         while not self._stopping.is_set():
-            await self._pause(_TIDY_SECONDS)
             try:
-                await self._housekeeping.sweep_ended()
+                await self._housekeeping.sweep()
             except Exception:  # tomorrow is another day
                 logger.exception("old jobs could not be tidied up")
+            await self._pause(_TIDY_SECONDS)
 
     async def _conclude(self, queue: _Queue, job_id: int) -> None:
         """Wait for a job and give it its end, however long the database has to be asked to write it."""

@@ -82,7 +82,7 @@ class Redrawing:
     async def vary(self, job_id: int, index: int, *, asker: Asker = MEMBER, **origin: Unpack[Origin]) -> Job:
         """Queue drawings that resemble picture `index` (from 0) of a job.
 
-        Also raises Refusal: no_such_job, picture_gone.
+        Also raises Refusal: no_such_job, picture_gone, picture_expired.
         """
         job, asked = await self.original(job_id, origin)
         picture = await self._picture(job_id, index)
@@ -104,7 +104,7 @@ class Redrawing:
     ) -> Job:
         """Queue a second pass over picture `index` (from 0) of a job, at twice its size.
 
-        Also raises Refusal: no_such_job, picture_gone, already_large.
+        Also raises Refusal: no_such_job, picture_gone, picture_expired, already_large.
         """
         job, asked = await self.original(job_id, origin)
         picture = await self._picture(job_id, index)
@@ -163,7 +163,7 @@ class Redrawing:
         for picture in await self._pictures.of_job(job_id):
             if picture.idx == index:
                 return picture
-        raise Refusal("picture_gone")
+        raise Refusal("picture_expired" if await self._pictures.expired(job_id, index) else "picture_gone")
 
     async def _change(
         self, job: Job, asked: DrawPayload, asker: Asker, origin: Origin, **changes: Any

@@ -14,15 +14,18 @@ from data.settings import (
     MAX_CONCURRENT,
     MAX_DAILY,
     MAX_PHOTO_DAYS,
+    MAX_PICTURE_DAYS,
+    MAX_PICTURES,
     MAX_WORDS,
+    MIN_PICTURES,
     GuildSettings,
     RoleQuota,
 )
 
-FORMS = ("quotas", "training", "drawing", "words", "photos", "pictures")
+FORMS = ("quotas", "training", "drawing", "words", "photos", "pictures", "kept")
 """By the index that a button's id says; each stands in a section of the panel."""
 
-SECTION_OF_FORM = {"words": "safety", "photos": "safety", "pictures": "drawing"}
+SECTION_OF_FORM = {"words": "safety", "photos": "safety", "kept": "safety", "pictures": "drawing"}
 """The section of a form that is not named like it."""
 
 FORM_SECONDS = 900.0
@@ -58,6 +61,10 @@ _NUMBERS = {
     ),
     "pictures": (Number("max_count", 1, 4), Number("default_count", 1, 4, empty=True)),
     "photos": (Number("photo_days", 0, MAX_PHOTO_DAYS),),
+    "kept": (
+        Number("picture_days", 1, MAX_PICTURE_DAYS, empty=True),
+        Number("most_pictures", MIN_PICTURES, MAX_PICTURES, empty=True),
+    ),
 }
 _ROLE = (
     Number("daily_trainings", 0, MAX_DAILY, empty=True),

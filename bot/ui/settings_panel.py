@@ -145,7 +145,18 @@ def _safety(locale: str, settings: GuildSettings, guild: discord.Guild | None) -
         *_menu(locale, "safety", levels, (settings.safety,)),
         _form(locale, "words", words),
         _form(locale, "photos", days),
+        _form(locale, "kept", kept_pictures(locale, settings) or t(locale, "setting.kept_for_ever")),
     ]
+
+
+def kept_pictures(locale: str, settings: GuildSettings) -> str:
+    """How long and how many drawn pictures stay, a line each; empty where they all stay for ever."""
+    said = []
+    if settings.picture_days is not None:
+        said.append(t(locale, "setting.picture_days_now", n=settings.picture_days))
+    if settings.most_pictures is not None:
+        said.append(t(locale, "setting.most_pictures_now", n=settings.most_pictures))
+    return "\n".join(said)
 
 
 def _general(locale: str, settings: GuildSettings, guild: discord.Guild | None) -> Items:

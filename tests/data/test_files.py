@@ -27,6 +27,7 @@ def test_sweeping_removes_only_what_is_half_written(files: FileStore) -> None:
     (files.home / "downloads/film.incoming").write_bytes(b"somebody's")
     files.job(4).mkdir()
     files.sweep()
+    files.sweep_pictures(3)
     left = {path.relative_to(files.home).as_posix() for path in files.home.rglob("*") if path.is_file()}
     assert left == {"pictures/3/1.png", "downloads/film.incoming"}
     assert files.job(4).is_dir()

@@ -161,12 +161,12 @@ async def test_the_sheet_outlives_a_restart(here: World, app: App, gpu: Scripted
 async def test_a_draft_goes_after_a_day_and_its_buttons_say_so(here: World, app: App) -> None:
     sheet = (await prepare(here)).response
     assert sheet is not None
-    keeper = Housekeeping(app.db, app.files, app.jobs, app.models, app.pictures)
-    await keeper.sweep_ended()
+    keeper = Housekeeping(app.db, app.files, app.jobs, app.pictures)
+    await keeper.sweep()
     assert app.files.draft(1).exists(), "its day is not over"
     async with app.db.transaction() as tx:
         await tx.execute("UPDATE drafts SET created_at = ?", (time.time() - KEEP_SECONDS - 1,))
-    await keeper.sweep_ended()
+    await keeper.sweep()
 
     assert not app.files.draft(1).exists()
     for label in ("Start", "Change photos", "Cancel"):

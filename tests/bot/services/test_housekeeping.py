@@ -1,24 +1,26 @@
 import os
 import time
-from collections.abc import Awaitable, Callable
-
-import pytest
 
 from bot.services.housekeeping import Housekeeping
-from tests.bot.services.house import GUILD, House, Recorder
+from tests.bot.services.house import GUILD, House, Recorder, serving
 from tests.fakes import ScriptedGpu
 
 DAY = 24 * 3600
 
 
+async def swept(house: House) -> None:
+    """As after a start, once everything was looked at."""
+    keeper = housekeeping(house)
+    await keeper.start()
+    await keeper.clear()
+    await keeper.sweep()
+
+
 def housekeeping(house: House) -> Housekeeping:
-    return Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures)
+    return Housekeeping(house.db, house.files, house.jobs, house.pictures)
 
 
-@pytest.mark.parametrize("sweep", [Housekeeping.sweep, Housekeeping.sweep_ended])
-async def test_a_failed_training_keeps_its_photos_for_a_week(
-    house: House, sweep: Callable[[Housekeeping], Awaitable[None]]
-) -> None:
+async def test_a_failed_training_keeps_its_photos_for_a_week(house: House) -> None:
     old, recent = await house.accept(), await house.accept()
     for job, days in ((old, 8), (recent, 6)):
         await house.jobs.fail(job.id, "out_of_memory", "Too little memory.")
@@ -26,20 +28,17 @@ async def test_a_failed_training_keeps_its_photos_for_a_week(
             await tx.execute(
                 "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
             )
-    await sweep(housekeeping(house))
+    await housekeeping(house).sweep()
     assert not house.files.job(old.id).exists()
     assert (house.files.job(recent.id) / "job.json").is_file()
 
 
-@pytest.mark.parametrize("sweep", [Housekeeping.sweep, Housekeeping.sweep_ended])
-async def test_backups_of_before_an_update_go_after_two_weeks(
-    house: House, sweep: Callable[[Housekeeping], Awaitable[None]]
-) -> None:
+async def test_backups_of_before_an_update_go_after_two_weeks(house: House) -> None:
     old, recent = (house.files.home / f"likeness.sqlite3.before-000{number}" for number in (2, 3))
     for backup, days in ((old, 15), (recent, 13)):
         backup.write_bytes(b"rows")
         os.utime(backup, (time.time() - days * DAY,) * 2)
-    await sweep(housekeeping(house))
+    await housekeeping(house).sweep()
     assert not old.exists() and recent.exists()
 
 
@@ -50,7 +49,7 @@ async def test_what_belongs_to_no_row_is_swept_and_the_rest_is_kept(house: House
     for folder in (*strangers, house.files.pictures(drawing.id)):
         folder.mkdir()
         (folder / "file").write_bytes(b"content")
-    await housekeeping(house).sweep()
+    await swept(house)
     assert not any(folder.exists() for folder in (*strangers, incoming))
     kept = (house.files.job(waiting.id), house.files.model(model_id), house.files.pictures(drawing.id))
     assert all(folder.is_dir() for folder in kept)
@@ -92,5 +91,46 @@ async def test_photos_stay_as_long_as_the_guild_says_and_nothing_else_does(
             await tx.execute(
                 "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
             )
-        await housekeeping(house).sweep_ended()
+        await housekeeping(house).sweep()
         assert folder.exists() is there
+
+
+async def test_a_start_looks_at_what_may_be_unfinished_and_leaves_the_rest_for_later(house: House) -> None:
+    """Years of drawings are nothing that Discord has to wait for."""
+    old, interrupted = await house.imagine(), await house.imagine()
+    await house.jobs.start(interrupted.id)
+    for job in (old, interrupted):
+        house.files.pictures(job.id).mkdir()
+        (house.files.pictures(job.id) / "0.png.incoming").write_bytes(b"half")
+    await housekeeping(house).start()
+    assert list(house.files.pictures(interrupted.id).iterdir()) == []
+    assert (house.files.pictures(old.id) / "0.png.incoming").exists(), "nobody worked on it"
+
+
+async def test_no_drawing_begins_among_the_pictures_of_a_lost_database(
+    house: House, recorder: Recorder
+) -> None:
+    """An older database was put back: it gives numbers once more whose folders are somebody else's."""
+    folder = house.files.pictures(1)
+    folder.mkdir()
+    (folder / "7.png").write_bytes(b"somebody's face")
+    job = await house.imagine()
+    async with house.db.transaction() as tx:  # as if it had not been asked for yet when the bot starts
+        await tx.execute("UPDATE sqlite_sequence SET seq = 0 WHERE name = 'jobs'")
+    async with serving(house, ScriptedGpu(), recorder):
+        await house.announced(job.id)
+    assert sorted(path.name for path in folder.iterdir()) == ["0.png", "1.png"]
+
+
+async def test_logs_of_trainings_go_after_a_month(house: House) -> None:
+    old, recent = await house.accept(), await house.accept()
+    for job, days in ((old, 31), (recent, 29)):
+        await house.jobs.fail(job.id, "out_of_memory", "Too little memory.")
+        await house.jobs.mark_announced(job.id)
+        async with house.db.transaction() as tx:
+            await tx.execute(
+                "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
+            )
+        (house.files.logs / f"training-{job.id}.log").write_text("what happened")
+    await housekeeping(house).sweep()
+    assert [log.name for log in house.files.logs.glob("training-*")] == [f"training-{recent.id}.log"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -195,7 +192,9 @@ async def test_a_crash_between_rows_and_files_is_finished_at_the_next_start(
         await privacy.erase_person(ANN)
     assert house.files.pictures(wish.id).exists()
 
-    await Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures).sweep()
+    housekeeping = Housekeeping(house.db, house.files, house.jobs, house.pictures)
+    await housekeeping.start()
+    await housekeeping.sweep()
     assert not house.files.pictures(wish.id).exists() and not house.files.model(mine).exists()
     assert list(house.files.logs.glob("training-*.log")) == []
 
@@ -211,35 +210,6 @@ async def test_the_summary_counts_and_measures(house: House, privacy: Privacy) -
     assert (summary.models.count, summary.models.size) == (1, 5000)
     assert (summary.pictures.count, summary.jobs.count, summary.photos.count) == (1, 3, 1)
     assert summary.photos.size > 1000 and summary.others == {}
-
-
-async def test_the_archive_holds_rows_pictures_and_photos_in_parts_that_fit(
-    house: House, privacy: Privacy
-) -> None:
-    job = await drawing(house)
-    waiting = await house.accept(user=ANN)
-    vault = Vault(house.db, read_keys(None, house.files.secret_key))
-    await vault.put("user", ANN, "hub", SecretStr("hf_x"))
-    whole = await privacy.archive(ANN, 10 * 2**20)
-    (part,) = whole.parts
-    with zipfile.ZipFile(io.BytesIO(part)) as archive:
-        names = archive.namelist()
-        rows = json.loads(archive.read("data.json"))
-    assert f"pictures/{job.id}/0.png" in names
-    assert len([name for name in names if name.startswith(f"jobs/{waiting.id}/photos/")]) == 3
-    assert "a secret wish" in rows["jobs"][0]["payload"]
-    assert "sealed" not in rows["secrets"][0]
-
-    for number in range(3):
-        path = house.files.pictures(job.id) / f"{number + 1}.png"
-        path.write_bytes(bytes(60_000) + number.to_bytes(2, "big"))
-        await house.pictures.add(
-            job_id=job.id, idx=number + 1, path=path, prompt="", seed=1, width=1, height=1
-        )
-    limit = 64 * 1024 + 70_000
-    split = await privacy.archive(ANN, limit, most=2)
-    assert len(split.parts) == 2 and split.left_out >= 1
-    assert all(len(part) <= limit for part in split.parts)
 
 
 async def test_photos_go_and_trainings_that_need_them_stop(house: House, privacy: Privacy) -> None:
