@@ -1,0 +1,36 @@
+"""One real `python -m bot run` and the stand-in Discord that it talks to, for the tests of a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+import pytest_asyncio
+
+from bot.sandbox import World
+from tests.bot.face import eventually
+from tests.standin.process import BotProcess, bot_process
+from tests.standin.server import StandIn, stand_in
+
+STARTING = 60
+"""Seconds that a process may take to be there, on a machine that has much to do."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def there() -> AsyncGenerator[StandIn, None]:
+    async with stand_in(scale=0.1) as there:
+        yield there
+        if there.rest.contract is not None:
+            assert there.rest.contract.broken == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bot(there: StandIn, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[BotProcess, None]:
+    async with bot_process(there, tmp_path_factory.mktemp("process") / "home") as bot:
+        await eventually(lambda: "connected as Likeness" in bot.said(), STARTING)
+        yield bot
+
+
+@pytest.fixture
+def here(bot: BotProcess, there: StandIn) -> World:
+    return there.world
