@@ -18,6 +18,8 @@ from tests.standin.server import TOKEN, StandIn
 @asynccontextmanager
 async def connected(app: App, there: StandIn) -> AsyncIterator[None]:
     """The bot of a started `app`, logged in and ready."""
+    # It waits that long for further servers, which are all there at once.
+    app.bot._connection.guild_ready_timeout = 0.05
     with (
         mock.patch.object(Route, "BASE", there.api),
         mock.patch.object(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(there.gateway.url)),

@@ -15,6 +15,9 @@ from tests.standin.server import TOKEN, StandIn
 
 ROOT = Path(__file__).parents[2]
 
+STARTING = 60
+"""Seconds that a process may take to be there, on a machine that has much to do."""
+
 
 @dataclass(frozen=True)
 class BotProcess:
@@ -33,18 +36,18 @@ class BotProcess:
 
 
 @asynccontextmanager
-async def bot_process(there: StandIn, home: Path, **settings: str) -> AsyncIterator[BotProcess]:
-    """`python -m bot run` in `home`, with further environment variables; killed if it is still there."""
+async def bot_process(there: StandIn, home: Path, token: str = TOKEN) -> AsyncIterator[BotProcess]:
+    """`python -m bot run` in `home`; killed in the end, if it is still there."""
     # Away from the repository: whoever runs the tests may have a .env there, with a real token.
     await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
     log = home.with_suffix(".log")
-    environment = os.environ | settings | {"PYTHONPATH": str(ROOT), "LIKENESS_HOME": str(home)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LIKENESS_HOME": str(home), "DISCORD_TOKEN": token}
     with log.open("ab") as said:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.standin.launch", there.api, there.gateway.url, "run"),
             stdout=said,
             stderr=said,
-            env=environment | {"DISCORD_TOKEN": TOKEN},
+            env=environment,
             cwd=home,
         )
     try:

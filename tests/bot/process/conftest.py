@@ -9,11 +9,9 @@ import pytest_asyncio
 
 from bot.sandbox import World
 from tests.bot.face import eventually
-from tests.standin.process import BotProcess, bot_process
+from tests.standin.faults import Fault
+from tests.standin.process import STARTING, BotProcess, bot_process
 from tests.standin.server import StandIn, stand_in
-
-STARTING = 60
-"""Seconds that a process may take to be there, on a machine that has much to do."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -26,6 +24,7 @@ async def there() -> AsyncGenerator[StandIn, None]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bot(there: StandIn, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[BotProcess, None]:
+    there.rest.faults.add(Fault("GET", "/users/@me", 503))  # it is no good day for Discord
     async with bot_process(there, tmp_path_factory.mktemp("process") / "home") as bot:
         await eventually(lambda: "connected as Likeness" in bot.said(), STARTING)
         yield bot

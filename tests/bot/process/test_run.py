@@ -6,6 +6,7 @@ import pytest
 
 from bot.sandbox import World
 from tests.bot.face import eventually, text_of
+from tests.standin.process import BotProcess
 from tests.standin.server import StandIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -15,6 +16,11 @@ async def test_it_logs_in_and_tells_its_commands(here: World, there: StandIn) ->
     names = [name for name, _ in here.env.backend.commands[None]]
     assert {"train", "imagine", "help"} <= {*names}
     assert there.gateway.connected
+
+
+async def test_it_tried_again_to_log_in_when_discord_was_in_trouble(here: World, bot: BotProcess) -> None:
+    assert bot.said().count("trying again in 1 s: 503") == 1
+    assert "Traceback" not in bot.said() and "Unclosed" not in bot.said()
 
 
 async def test_it_answers_a_command(here: World) -> None:
