@@ -15,7 +15,7 @@ from simcord.backend.cdn import CDN_BASE
 from simcord.backend.errors import BackendError
 from simcord.http import dispatch
 
-from tests.standin.contract import Contract
+from tests.standin.contract import absent, breach
 from tests.standin.faults import Fault, Faults
 from tests.standin.limits import RateLimits, Verdict
 from tests.standin.nonces import Nonces
@@ -35,11 +35,13 @@ class Call(NamedTuple):
 
 
 class Rest:
-    def __init__(self, backend: Backend, token: str, limits: RateLimits, contract: Contract | None) -> None:
+    def __init__(self, backend: Backend, token: str, limits: RateLimits) -> None:
         self._backend = backend
         self._token = token
         self.limits = limits
-        self.contract = contract
+        self._described = absent() is None
+        self.breaches: list[str] = []
+        """Requests that are not as Discord describes them."""
         self.faults = Faults()
         self.nonces = Nonces(backend)
         self.gateway_url = ""
@@ -78,8 +80,8 @@ class Rest:
         verdict = self.limits.judge(request.method, path)
         if verdict.retry_after is not None:
             return self._limited(verdict)
-        if self.contract is not None:
-            self.contract.check(request.method, path, body)
+        if self._described and (wrong := breach(request.method, path, body)):
+            self.breaches.append(wrong)
         try:
             done = self._carry_out(request, path, body, files)
         except BackendError as error:
