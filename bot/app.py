@@ -20,6 +20,7 @@ from bot.gpu.standby import has_gpu
 from bot.handovers import HandoverCards
 from bot.health import beat
 from bot.janitor import Janitor
+from bot.messenger import Messenger
 from bot.services.access import Access
 from bot.services.digest import Digest
 from bot.services.endpoint_accounts import EndpointAccounts
@@ -52,6 +53,7 @@ from data.models import Models
 from data.notes import Notes
 from data.pictures import Pictures
 from data.publications import Publications
+from data.removals import Removals
 from data.reports import Reports
 from data.secrets import Vault, read_keys
 from data.settings import Settings
@@ -88,7 +90,9 @@ class App:
     notes: Notes
     reports: Reports
     reporting: ReportService
+    removals: Removals
     janitor: Janitor
+    messenger: Messenger
     cards: Cards
     vault: Vault
     dispatcher: Dispatcher
@@ -162,6 +166,9 @@ class App:
         )
         self._build_endpoints()
         self.bot = LikenessBot(self)
+        self.removals = Removals(self.db)
+        self.janitor = Janitor(self)
+        self.messenger = Messenger(self.bot, self.janitor.take_down)
         self.cards = Cards(self)
         self.dispatcher = Dispatcher(
             self.db,
@@ -177,7 +184,6 @@ class App:
         self.notes = Notes(self.db)
         self.reports = Reports(self.db)
         self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports)
-        self.janitor = Janitor(self)
         self.privacy = Privacy(
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
         )

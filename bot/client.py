@@ -12,6 +12,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import webhooks
 from bot.permissions import tell_missing
 from bot.translator import Translator
 from bot.ui.buttons import CardButton
@@ -64,6 +65,7 @@ class LikenessBot(commands.AutoShardedBot):
         self.tree.error(self._on_command_error)
 
     async def setup_hook(self) -> None:
+        webhooks.install()
         await self.tree.set_translator(Translator())
         self.add_dynamic_items(CardButton, CardChannelSelect, CardRoleSelect, CardSelect)
         for extension in EXTENSIONS:
