@@ -15,6 +15,7 @@ from bot.channels import may_post
 from bot.faults import FAULTS
 from bot.locales import language_for, t
 from bot.messenger import Place, Sheet, Subject
+from bot.rules import moderated_report, reportable_job
 from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
 from bot.ui.buttons import CardButton, on_press
@@ -22,6 +23,7 @@ from bot.ui.forms import asking
 from bot.ui.look import ALT_LIMIT, Accent, card, note, quoted
 from bot.ui.pictures import files_of
 from bot.ui.replies import answer, language_of, replace
+from data.ids import row_id
 from data.jobs import Job, JobKind
 from data.pictures import Picture
 from data.reports import ALL, Report
@@ -40,7 +42,7 @@ _SHOWN = 4
 class ReportForm(ui.Modal):
     """Asks why, and which picture where there are several."""
 
-    def __init__(self, locale: str, pictures: Sequence[Picture], chosen: int) -> None:
+    def __init__(self, locale: str, pictures: Sequence[Picture], chosen: int, *, complete: bool) -> None:
         super().__init__(title=t(locale, "complaint.title"), timeout=FORM_SECONDS)
         self._chosen = chosen
         self.reason = ui.TextInput[Any](
@@ -55,7 +57,7 @@ class ReportForm(ui.Modal):
         )
         self._which: ui.Select[Any] | None = None
         if len(pictures) > 1:
-            labels = {ALL: t(locale, "complaint.all")}
+            labels = {ALL: t(locale, "complaint.all")} if complete else {}
             labels |= {one.idx: t(locale, "complaint.one", n=one.idx + 1) for one in pictures[:20]}
             options = [
                 discord.SelectOption(label=label, value=str(idx), default=idx == chosen)
@@ -67,29 +69,33 @@ class ReportForm(ui.Modal):
     @property
     def idx(self) -> int:
         """The picture that is meant, or `ALL`."""
-        return int(self._which.values[0]) if self._which and self._which.values else self._chosen
+        if self._which is None or not self._which.values:
+            return self._chosen
+        chosen = row_id(self._which.values[0])
+        return self._chosen if chosen is None else chosen
 
 
-@on_press("report")
+@on_press("report", reportable_job)
 async def report(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
     app, locale = interaction.client.app, await language_of(interaction)
     job = await app.jobs.get(job_id)
-    guild_id = _guild_of(interaction, job)
-    pictures = await app.reporting.reported(job_id, ALL, guild_id)
+    if job is None:  # erased meanwhile
+        raise Refusal("no_such_picture")
+    pictures, complete = await app.reporting.reportable(job, interaction.user.id)
     # A training's samples are one card; and a result's own card means all that is on it.
-    samples = job is not None and job.kind is JobKind.train
-    whole = job is not None and interaction.message is not None and interaction.message.id == job.message_id
+    samples = job.kind is JobKind.train
+    whole = interaction.message is not None and interaction.message.id == job.message_id
     about = ALL if samples or whole else index
-    await app.reporting.reported(job_id, about, guild_id)
-    form = ReportForm(locale, [] if samples else pictures, about)
+    if about != ALL and all(picture.idx != about for picture in pictures):
+        raise Refusal("no_such_picture")
+    form = ReportForm(locale, [] if samples else pictures, about, complete=complete)
 
     async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
         await sent.response.defer(ephemeral=True, thinking=True)
         kept = await app.reporting.file(
-            job_id,
+            job,
             form.idx,
             reporter_id=sent.user.id,
-            guild_id=guild_id,
             reason=form.reason.value,
             locale=locale,
         )
@@ -99,20 +105,10 @@ async def report(interaction: discord.Interaction[LikenessBot], job_id: int, ind
     await interaction.response.send_modal(asking(form, submitted))
 
 
-def _guild_of(interaction: discord.Interaction[LikenessBot], job: Job | None) -> int:
-    """Whose moderators a report goes to. In a direct message, those of where the drawing was asked for:
-    there only who asked for it has a card of it.
-    """
-    if interaction.guild_id is not None:
-        return interaction.guild_id
-    return job.guild_id if job is not None and job.user_id == interaction.user.id else 0
-
-
-@on_press("takedown")
+@on_press("takedown", moderated_report)
 async def take_down(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
     """Remove the picture everywhere, with one press."""
     app = interaction.client.app
-    await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed, job, left = await app.reporting.remove(report_id)
     if job is not None and not await _shown_anew(app, job, left):
@@ -132,25 +128,11 @@ async def _shown_anew(app: App, job: Job, left: list[Picture]) -> bool:
     return current is not None and current.message_id == job.message_id
 
 
-@on_press("dismiss")
+@on_press("dismiss", moderated_report)
 async def dismiss(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
-    await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed = await interaction.client.app.reporting.dismiss(report_id)
     await _conclude(interaction, closed, "dismissed")
-
-
-async def _moderated(interaction: discord.Interaction[LikenessBot], report_id: int) -> None:
-    """Moderators of the report's own server may decide; in a private message, its owner. Raises Refusal."""
-    report = await interaction.client.app.reporting.open(report_id)
-    allowed = interaction.permissions.manage_messages or interaction.permissions.manage_guild
-    if interaction.guild_id is None:
-        guild = interaction.client.get_guild(report.guild_id)
-        allowed = guild is not None and guild.owner_id == interaction.user.id
-    elif interaction.guild_id != report.guild_id:
-        raise Refusal("no_such_report")
-    if not allowed:
-        raise Refusal("not_moderator")
 
 
 async def _conclude(
@@ -179,8 +161,8 @@ async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
     """Show a report in the moderators' log, or privately to the server's owner. False when nobody saw it."""
     app = client.app
     alike = await app.reports.alike(report)
-    first = next((one for one in alike if one.message_id is not None), report)
-    pictures = await app.reporting.reported(report.job_id, report.idx, report.guild_id)
+    first = next((one for one in alike if one.message_id is not None), (*alike, report)[0])
+    pictures = await app.reporting.reported(report)
     settings = await app.settings.get(report.guild_id)
     locale = language_for(settings.language)
 
