@@ -8,12 +8,12 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.channels import is_final
+from bot import webhooks
+from bot.faults import FAULTS, Fault, fault_of
 from bot.permissions import tell_missing
 from bot.translator import Translator
 from bot.ui.buttons import CardButton
@@ -77,8 +77,8 @@ class LikenessBot(commands.AutoShardedBot):
         while True:
             try:
                 return await super().start(token, reconnect=reconnect)
-            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
-                if self.is_closed() or (isinstance(error, discord.HTTPException) and is_final(error)):
+            except (*FAULTS, discord.GatewayNotFound, OSError) as error:
+                if self.is_closed() or fault_of(error) in (Fault.gone, Fault.refused):
                     raise
                 log.warning("Discord can't be reached, trying again in %.0f s: %s", pause, error)
             await self._hang_up()
@@ -91,6 +91,7 @@ class LikenessBot(commands.AutoShardedBot):
         self.http.connector = discord.utils.MISSING
 
     async def setup_hook(self) -> None:
+        webhooks.install()
         await self.tree.set_translator(Translator())
         self.add_dynamic_items(CardButton, CardChannelSelect, CardRoleSelect, CardSelect)
         for extension in EXTENSIONS:
