@@ -12,8 +12,10 @@ from typing import Any
 import discord
 import pytest
 from discord import ui
-from simcord.actors import MemberActor
+from simcord.actors import MemberActor, _dispatch_actor_interaction
 from simcord.builders import ChannelHandle, UserHandle
+from simcord.enums import InteractionType
+from simcord.results import InteractionResult
 
 from bot.app import App
 from bot.sandbox import World
@@ -23,6 +25,7 @@ from bot.services.endpoint_hub import Hardware
 from bot.services.imagining import MEMBER
 from bot.services.wish import Wish
 from bot.ui.buttons import PRESSES, CardButton
+from bot.ui.forms import FORMS
 from bot.ui.look import Accent, card
 from bot.ui.selects import CHOICES, CardChannelSelect, CardRoleSelect, CardSelect
 from bot.ui.settings_panel import CHANNELS, OPTIONS, ROLES, SECTIONS
@@ -47,7 +50,7 @@ THEIRS: dict[str, tuple[str, ...]] = {
         ("model", "prefer", "sharemodel", "renamemodel", "forget", "publish", "export"), ("model",)
     ),
     **dict.fromkeys(("public", "stophandover"), ("handover",)),
-    **dict.fromkeys(("start", "photos", "discard"), ("draft",)),
+    **dict.fromkeys(("start", "photos", "discard", "agree"), ("draft",)),
     **dict.fromkeys(("takedown", "dismiss"), ("complaint",)),
     "deploy": ("offer",),
     **dict.fromkeys(("switch", "setting", "queuetrain", "queuedraw"), ("server",)),
@@ -60,8 +63,18 @@ OPEN = {
 }
 """Verbs that act for the presser alone: anybody may, and still sees nothing of others and changes nothing."""
 
-ELSEWHERE = {"selfies"}
-"""Starts a training of the presser's own; tested with the trainings."""
+ELSEWHERE = {"selfies", "connect"}
+"""What changes only the presser's own: a training, an endpoint; tested with those."""
+
+FORMS_ON = {
+    **dict.fromkeys(("edit", "report"), ("private", "hidden")),
+    **dict.fromkeys(("rename", "publish"), ("model",)),
+    "train": ("draft",),
+    **dict.fromkeys(("setting", "quota", "connectserver"), ("server",)),
+}
+"""Whose row each form is sent for."""
+
+FILLED = ("prompt", "negative", "reason", "title", "repository", "token", "name", "words", "daily_trainings")
 
 MENUS = {"section", "front", "quota", *CHANNELS, *OPTIONS, *(f"{name}_roles" for name in ROLES)}
 
@@ -105,10 +118,16 @@ async def scene(here: World, app: App) -> Scene:
 
 
 async def test_who_has_no_business_with_it_sees_nothing_and_changes_nothing(app: App, scene: Scene) -> None:
-    assert set(THEIRS) | OPEN | ELSEWHERE == PRESSES.names, "a new verb says here on what it is tried"
+    known = {*THEIRS, *OPEN, *FORMS_ON, *ELSEWHERE}
+    assert known == PRESSES.names | FORMS.names, "a new verb or form says here on what it is tried"
     assert CHOICES.names == MENUS, "so does a new menu"
     wrong = []
     for who, where in scene.tries:
+        for name, rows in FORMS_ON.items():
+            for row in rows:
+                said, refused, changed = await _send(app, who, where, f"form:{name}:{scene.ids[row]}:1")
+                if SECRET in said or changed or not refused:
+                    wrong.append((who.name, where.name, name, said, changed))
         for item in _everything(scene, who, where):
             said, refused, changed = await _use(app, who, where, item)
             leaked = SECRET in said or "went wrong on my side" in said
@@ -143,6 +162,23 @@ async def _use(app: App, who: Who, where: ChannelHandle, item: Any) -> tuple[str
         result = await who.click(message, custom_id=item.item.custom_id)
     else:
         result = await who.select(message, [_choice(item, who, where)], custom_id=item.item.custom_id)
+    return _outcome(app, result, before)
+
+
+async def _send(app: App, who: Who, where: ChannelHandle, custom_id: str) -> tuple[str, bool, set[str]]:
+    """The same of somebody who sends a filled form that nobody opened for them."""
+    before = _rows(app)
+    fields = [{"type": 4, "custom_id": name, "value": "12345678"} for name in FILLED]
+    chosen = {"type": 3, "custom_id": "class", "values": ["person"]}
+    data = {
+        "custom_id": custom_id,
+        "components": [{"type": 18, "component": field} for field in (*fields, chosen)],
+    }
+    result = await _dispatch_actor_interaction(who, InteractionType.MODAL_SUBMIT, where, data)
+    return _outcome(app, result, before)
+
+
+def _outcome(app: App, result: InteractionResult, before: set[str]) -> tuple[str, bool, set[str]]:
     answers = [one for one in (result.response, *result.followups) if one is not None]
     said = "\n".join([*map(text_of, answers), str(result.modal or "")])
     stripes = [part.get("accent_color") for answer in answers for part in parts_of(answer)]
