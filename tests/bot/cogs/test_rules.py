@@ -112,7 +112,6 @@ async def scene(here: World, app: App) -> Scene:
         (ex_admin, here.studio),
         (ann_elsewhere, elsewhere),
         (stranger.user, stranger.user.dm_channel),
-        (ex_admin.user, ex_admin.user.dm_channel),
     ]
     return Scene(ids, tries)
 
@@ -121,24 +120,24 @@ async def test_who_has_no_business_with_it_sees_nothing_and_changes_nothing(app:
     known = {*THEIRS, *OPEN, *FORMS_ON, *ELSEWHERE}
     assert known == PRESSES.names | FORMS.names, "a new verb or form says here on what it is tried"
     assert CHOICES.names == MENUS, "so does a new menu"
-    wrong = []
+    wrong, before = [], _rows(app)
     for who, where in scene.tries:
-        for name, rows in FORMS_ON.items():
-            for row in rows:
-                said, refused, changed = await _send(app, who, where, f"form:{name}:{scene.ids[row]}:1")
-                if SECRET in said or changed or not refused:
-                    wrong.append((who.name, where.name, name, said, changed))
         for item in _everything(scene, who, where):
-            said, refused, changed = await _use(app, who, where, item)
+            said, refused = await _use(app, who, where, item)
             leaked = SECRET in said or "went wrong on my side" in said
             open_to_all = isinstance(item, CardButton) and item.verb in OPEN
-            if leaked or changed or not (refused or open_to_all):
-                wrong.append((who.name, where.name, item.item.custom_id, said, changed))
+            after = _rows(app)
+            if leaked or before != after or not (refused or open_to_all):
+                name = item if isinstance(item, str) else item.item.custom_id
+                wrong.append((who.name, where.name, name, said, before ^ after))
+            before = after
     assert wrong == []
 
 
 def _everything(scene: Scene, who: Who, where: ChannelHandle) -> Iterator[Any]:
-    """Every button and menu, on everything of Ann's."""
+    """Every button, menu and form, the forms by their ids, on everything of Ann's."""
+    for name, rows in FORMS_ON.items():
+        yield from (f"form:{name}:{scene.ids[row]}:1" for row in rows)
     for verb, rows in THEIRS.items():
         for row in rows:
             yield CardButton(verb, scene.ids[row], 0 if verb == "switch" else 1)
@@ -153,36 +152,31 @@ def _everything(scene: Scene, who: Who, where: ChannelHandle) -> Iterator[Any]:
         yield from map(CardRoleSelect, ("quota", *(f"{name}_roles" for name in ROLES)))
 
 
-async def _use(app: App, who: Who, where: ChannelHandle, item: Any) -> tuple[str, bool, set[str]]:
-    """What somebody is told who presses this, whether that was a refusal, and what it changed."""
-    row: ui.ActionRow[Any] = ui.ActionRow(item)
-    message = await app.bot.get_partial_messageable(where.id).send(view=card(Accent.working, row))
-    before = _rows(app)
-    if isinstance(item, CardButton):
-        result = await who.click(message, custom_id=item.item.custom_id)
-    else:
-        result = await who.select(message, [_choice(item, who, where)], custom_id=item.item.custom_id)
-    return _outcome(app, result, before)
-
-
-async def _send(app: App, who: Who, where: ChannelHandle, custom_id: str) -> tuple[str, bool, set[str]]:
-    """The same of somebody who sends a filled form that nobody opened for them."""
-    before = _rows(app)
-    fields = [{"type": 4, "custom_id": name, "value": "12345678"} for name in FILLED]
-    chosen = {"type": 3, "custom_id": "class", "values": ["person"]}
-    data = {
-        "custom_id": custom_id,
-        "components": [{"type": 18, "component": field} for field in (*fields, chosen)],
-    }
-    result = await _dispatch_actor_interaction(who, InteractionType.MODAL_SUBMIT, where, data)
-    return _outcome(app, result, before)
-
-
-def _outcome(app: App, result: InteractionResult, before: set[str]) -> tuple[str, bool, set[str]]:
+async def _use(app: App, who: Who, where: ChannelHandle, item: Any) -> tuple[str, bool]:
+    """What somebody is told who uses this, and whether that was a refusal."""
+    result = await (_send if isinstance(item, str) else _press)(app, who, where, item)
     answers = [one for one in (result.response, *result.followups) if one is not None]
     said = "\n".join([*map(text_of, answers), str(result.modal or "")])
     stripes = [part.get("accent_color") for answer in answers for part in parts_of(answer)]
-    return said, Accent.failed in stripes, before ^ _rows(app)
+    return said, Accent.failed in stripes
+
+
+async def _send(app: App, who: Who, where: ChannelHandle, custom_id: str) -> InteractionResult:
+    """Send a filled form that nobody opened."""
+    fields = [{"type": 4, "custom_id": name, "value": "12345678"} for name in FILLED]
+    chosen = {"type": 3, "custom_id": "class", "values": ["person"]}
+    labels = [{"type": 18, "component": field} for field in (*fields, chosen)]
+    data = {"custom_id": custom_id, "components": labels}
+    return await _dispatch_actor_interaction(who, InteractionType.MODAL_SUBMIT, where, data)
+
+
+async def _press(app: App, who: Who, where: ChannelHandle, item: Any) -> InteractionResult:
+    """Use a button or menu of a message that stands where this person is."""
+    row: ui.ActionRow[Any] = ui.ActionRow(item)
+    message = await app.bot.get_partial_messageable(where.id).send(view=card(Accent.working, row))
+    if isinstance(item, CardButton):
+        return await who.click(message, custom_id=item.item.custom_id)
+    return await who.select(message, [_choice(item, who, where)], custom_id=item.item.custom_id)
 
 
 def _choice(item: Any, who: Who, where: ChannelHandle) -> Any:
