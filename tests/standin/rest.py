@@ -110,7 +110,9 @@ class Rest:
 
     def _json(self, said: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
         # discord.py reads JSON only where nothing is said of a charset.
-        text = "" if said is None else json.dumps(said, default=str).replace(CDN_BASE, self.cdn_url)
+        if said is None:
+            return web.Response(status=status, headers=headers)
+        text = json.dumps(said, default=str).replace(CDN_BASE, self.cdn_url)
         return web.Response(
             body=text.encode(), status=status, headers=headers, content_type="application/json"
         )
