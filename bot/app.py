@@ -28,6 +28,7 @@ from bot.services.endpoint_hub import EndpointHub
 from bot.services.endpoints import EndpointService
 from bot.services.estimates import Estimates
 from bot.services.examples import Examples
+from bot.services.faces import Faces
 from bot.services.gallery import GalleryService
 from bot.services.handover_runner import HandoverRunner
 from bot.services.handover_work import HandoverWork
@@ -176,7 +177,8 @@ class App:
         self._build_handovers()
         self.notes = Notes(self.db)
         self.reports = Reports(self.db)
-        self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports)
+        shared = Gallery(self.db)
+        self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports, shared)
         self.janitor = Janitor(self)
         self.privacy = Privacy(
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
@@ -207,9 +209,11 @@ class App:
             base=self.config.base,
             wake=self.dispatcher.wake,
         )
-        self.redrawing = Redrawing(self.imagining, self.jobs, self.models, self.pictures, self.settings)
-        shared = Gallery(self.db)
-        self.gallery = GalleryService(shared, self.jobs, self.pictures, self.settings, self.access)
+        faces = Faces(self.models, self.jobs, self.pictures, Endpoints(self.db))
+        self.redrawing = Redrawing(
+            self.imagining, self.jobs, self.models, self.pictures, self.settings, faces
+        )
+        self.gallery = GalleryService(shared, self.jobs, self.pictures, self.settings, self.access, faces)
         self.digest = Digest(shared, self.gallery, post=partial(post_digest, self))
 
     def _build_endpoints(self) -> None:

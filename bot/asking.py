@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import discord
 
 from bot.cards import post_card
-from bot.channels import age_restricted, origin_of, person_of
+from bot.channels import age_restricted, may_write, origin_of, person_of
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
@@ -33,7 +33,19 @@ class Ask(NamedTuple):
 def asker_of(interaction: discord.Interaction[LikenessBot]) -> Asker:
     """What the rules ask about a person of a server. Raises Refusal outside of one."""
     person = person_of(interaction)
-    return Asker(person["role_ids"], person["manager"], age_restricted(interaction))
+    return Asker(
+        person["role_ids"], person["manager"], age_restricted(interaction), writes=may_write(interaction)
+    )
+
+
+async def ask_here(interaction: discord.Interaction[LikenessBot], *, private: bool = False) -> Ask:
+    """Who asks for a drawing on a server; its card goes to them alone if they wish, or may not write here.
+
+    Raises Refusal as `origin_of` and `private_origin` do.
+    """
+    asker = asker_of(interaction)
+    place = private_origin if private or not asker.writes else origin_of
+    return Ask(await place(interaction), asker)
 
 
 async def private_origin(interaction: discord.Interaction[LikenessBot]) -> Origin:
@@ -58,7 +70,7 @@ async def ask_of(interaction: discord.Interaction[LikenessBot], job_id: int) -> 
     Raises Refusal: no_such_job, and as `origin_of` does.
     """
     if interaction.guild_id is not None:
-        return Ask(await origin_of(interaction), asker_of(interaction))
+        return await ask_here(interaction)
     app = interaction.client.app
     job = await app.jobs.get(job_id)
     guild = app.bot.get_guild(job.guild_id) if job is not None else None
@@ -95,7 +107,7 @@ async def deliver(
     if cut:
         said.append(t(locale, "draw.cut", cut=quoted(cut, 200)))
     if asked.private and interaction.guild_id is not None:
-        said.append(t(locale, "draw.private"))
+        said.append(t(locale, "draw.private" if ask.asker.writes else "draw.private_here"))
     if said:
         await answer(interaction, "\n".join(said), Accent.waiting)
     else:

@@ -89,9 +89,10 @@ class Gallery:
         row = await self._db.row(f"SELECT {_COLUMNS} FROM shared WHERE id = ?", (shared_id,))
         return _shared(row) if row else None
 
-    async def of_picture(self, picture_id: int) -> Shared | None:
-        row = await self._db.row(f"SELECT {_COLUMNS} FROM shared WHERE picture_id = ?", (picture_id,))
-        return _shared(row) if row else None
+    async def of_job(self, job_id: int) -> list[Shared]:
+        """The entries of a job's pictures."""
+        rows = await self._db.rows(f"SELECT {_COLUMNS} FROM shared WHERE job_id = ?", (job_id,))
+        return [_shared(row) for row in rows]
 
     async def posted(self, shared_id: int, channel_id: int, message_id: int) -> None:
         """Remember where the card is."""

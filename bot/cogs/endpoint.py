@@ -12,6 +12,7 @@ from discord.ext import commands
 from pydantic import SecretStr
 
 from bot.locales import t
+from bot.rules import admin, admins_guild, member, offered_deployment, payers
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
@@ -197,7 +198,7 @@ class Endpoint(commands.Cog):
         await answer(interaction, f"{said}\n{cost_text(locale, endpoint, seconds)}", Accent.done)
 
 
-@on_form("connect")
+@on_form("connect", member)
 async def connect(
     interaction: discord.Interaction[LikenessBot], daily_pictures: int, wait_minutes: int, answers: Answers
 ) -> None:
@@ -205,7 +206,7 @@ async def connect(
     await _connect(interaction, False, daily_pictures, wait_minutes, answers)
 
 
-@on_form("connectserver")
+@on_form("connectserver", admin)
 async def connect_server(
     interaction: discord.Interaction[LikenessBot], daily_pictures: int, wait_minutes: int, answers: Answers
 ) -> None:
@@ -213,14 +214,11 @@ async def connect_server(
     await _connect(interaction, True, daily_pictures, wait_minutes, answers)
 
 
-@on_press("deploy")
+@on_press("deploy", offered_deployment)
 async def deploy(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
     """The explicit yes: only whom the offer was made to, and for a server only who manages it, may say it."""
     await interaction.response.defer(ephemeral=True, thinking=True)
-    allowed: dict[Scope, int] = {"user": interaction.user.id}
-    if interaction.guild_id is not None and interaction.permissions.manage_guild:
-        allowed["guild"] = interaction.guild_id
-    endpoint = await interaction.client.app.endpoint_deploys.accept(number, allowed)
+    endpoint = await interaction.client.app.endpoint_deploys.accept(number, payers(interaction))
     said = t(await language_of(interaction), "endpoint.deployed", title=title_of(endpoint))
     await answer(interaction, said, Accent.done)
 
@@ -251,9 +249,7 @@ def _scope(interaction: discord.Interaction[LikenessBot], server: bool) -> tuple
     """Whose endpoint is meant. Raises Refusal: not_admin."""
     if not server or interaction.guild_id is None:
         return "user", interaction.user.id
-    if not interaction.permissions.manage_guild:
-        raise Refusal("not_admin")
-    return "guild", interaction.guild_id
+    return "guild", admins_guild(interaction)
 
 
 async def setup(bot: LikenessBot) -> None:

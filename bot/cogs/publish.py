@@ -9,10 +9,12 @@ from discord import app_commands
 from discord.ext import commands
 from pydantic import SecretStr
 
+from bot.rules import own_handover, own_model_or_message
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.forms import Answers, on_form
+from bot.ui.gate import nth
 from bot.ui.handover_cards import CHOICES, PublishForm, export_card, public_card
 from bot.ui.replies import language_of, show
 
@@ -46,13 +48,13 @@ class Publish(commands.Cog):
         ][:25]
 
 
-@on_press("publish")
+@on_press("publish", own_model_or_message)
 async def publish(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     model = await interaction.client.app.owned.own(model_id, interaction.user.id)
     await _ask(interaction, model, "")
 
 
-@on_form("publish")
+@on_form("publish", own_model_or_message)
 async def send(
     interaction: discord.Interaction[LikenessBot], model_id: int, _index: int, answers: Answers
 ) -> None:
@@ -75,7 +77,7 @@ async def send(
         await app.handover_cards.follow(interaction, handover.id)
 
 
-@on_press("public")
+@on_press("public", own_handover)
 async def public(interaction: discord.Interaction[LikenessBot], handover_id: int, yes: int) -> None:
     """The second answer: everybody may see it, or it is called off."""
     await interaction.response.defer()
@@ -87,7 +89,7 @@ async def public(interaction: discord.Interaction[LikenessBot], handover_id: int
     await app.handover_cards.follow(interaction, handover_id)
 
 
-@on_press("stophandover")
+@on_press("stophandover", own_handover)
 async def stop(interaction: discord.Interaction[LikenessBot], handover_id: int, _index: int) -> None:
     await interaction.response.defer()
     app = interaction.client.app
@@ -95,16 +97,16 @@ async def stop(interaction: discord.Interaction[LikenessBot], handover_id: int, 
     await app.handover_cards.follow(interaction, handover_id)
 
 
-@on_press("export")
+@on_press("export", own_model_or_message)
 async def export(interaction: discord.Interaction[LikenessBot], model_id: int, place: int) -> None:
     """Write a model as a file; place 0 asks which one first."""
     app, locale = interaction.client.app, await language_of(interaction)
-    if not 1 <= place <= len(CHOICES):
+    if place == 0:
         model = await app.owned.own(model_id, interaction.user.id)
         await show(interaction, export_card(locale, model))
         return
+    format, half = nth(CHOICES, place - 1)
     await interaction.response.defer()
-    format, half = CHOICES[place - 1]
     handover = await app.publishing.export(model_id, format, half, user_id=interaction.user.id, locale=locale)
     await app.handover_cards.follow(interaction, handover.id)
 
@@ -125,11 +127,8 @@ async def _picked(interaction: discord.Interaction[LikenessBot], chosen: str) ->
         if usual is None:
             raise Refusal("nothing_to_publish")
         return usual
-    wanted = chosen.strip().casefold()
-    if wanted.isdigit():
-        return await app.owned.own(int(wanted), user_id)
     for model in await app.models.of_user(user_id, guild_id):
-        if wanted in (model.title.casefold(), model.name.casefold(), model.trigger.casefold()):
+        if model.is_called(chosen):
             return model
     raise Refusal("no_such_model")
 

@@ -13,6 +13,7 @@ from discord import ui
 
 from bot.channels import is_final, may_post
 from bot.locales import language_for, t
+from bot.rules import moderated_report, reportable_job
 from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
 from bot.ui.buttons import CardButton, on_press
@@ -20,6 +21,7 @@ from bot.ui.forms import Answers, Form, on_form
 from bot.ui.look import ALT_LIMIT, Accent, card, note, quoted
 from bot.ui.pictures import files_of
 from bot.ui.replies import answer, language_of, replace
+from data.ids import row_id
 from data.jobs import Job, JobKind
 from data.pictures import Picture
 from data.reports import ALL, Report
@@ -36,7 +38,9 @@ _SHOWN = 4
 class ReportForm(Form):
     """Asks why, and which picture where there are several."""
 
-    def __init__(self, locale: str, job_id: int, pictures: Sequence[Picture], chosen: int) -> None:
+    def __init__(
+        self, locale: str, job_id: int, pictures: Sequence[Picture], chosen: int, *, complete: bool
+    ) -> None:
         super().__init__("report", job_id, chosen, title=t(locale, "complaint.title"))
         reason = ui.TextInput[Any](
             custom_id="reason", style=discord.TextStyle.paragraph, min_length=3, max_length=MAX_REASON
@@ -49,7 +53,7 @@ class ReportForm(Form):
             )
         )
         if len(pictures) > 1:
-            labels = {ALL: t(locale, "complaint.all")}
+            labels = {ALL: t(locale, "complaint.all")} if complete else {}
             labels |= {one.idx: t(locale, "complaint.one", n=one.idx + 1) for one in pictures[:20]}
             options = [
                 discord.SelectOption(label=label, value=str(idx), default=idx == chosen)
@@ -59,46 +63,46 @@ class ReportForm(Form):
             self.add_item(ui.Label(text=t(locale, "complaint.which"), component=which))
 
 
-@on_press("report")
+@on_press("report", reportable_job)
 async def report(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
     app, locale = interaction.client.app, await language_of(interaction)
-    guild_id = interaction.guild_id or 0
     job = await app.jobs.get(job_id)
-    pictures = await app.reporting.reported(job_id, ALL, guild_id)
+    if job is None:  # erased meanwhile
+        raise Refusal("no_such_picture")
+    pictures, complete = await app.reporting.reportable(job, interaction.user.id)
     # A training's samples are one card; and a result's own card means all that is on it.
-    samples = job is not None and job.kind is JobKind.train
-    whole = job is not None and interaction.message is not None and interaction.message.id == job.message_id
+    samples = job.kind is JobKind.train
+    whole = interaction.message is not None and interaction.message.id == job.message_id
     about = ALL if samples or whole else index
-    await app.reporting.reported(job_id, about, guild_id)
-    form = ReportForm(locale, job_id, [] if samples else pictures, about)
+    if about != ALL and all(picture.idx != about for picture in pictures):
+        raise Refusal("no_such_picture")
+    form = ReportForm(locale, job_id, [] if samples else pictures, about, complete=complete)
     await interaction.response.send_modal(form)
 
 
-@on_form("report")
+@on_form("report", reportable_job)
 async def reported(
     interaction: discord.Interaction[LikenessBot], job_id: int, index: int, answers: Answers
 ) -> None:
     """Take the report, and show it to the moderators."""
     await interaction.response.defer(ephemeral=True, thinking=True)
-    locale = await language_of(interaction)
-    kept = await interaction.client.app.reporting.file(
-        job_id,
-        next((int(which) for which in answers.chosen("which")), index),
-        reporter_id=interaction.user.id,
-        guild_id=interaction.guild_id or 0,
-        reason=answers.text("reason"),
-        locale=locale,
+    app, locale = interaction.client.app, await language_of(interaction)
+    job = await app.jobs.get(job_id)
+    which = next(map(row_id, answers.chosen("which")), index)
+    if job is None or which is None:
+        raise Refusal("no_such_picture")
+    kept = await app.reporting.file(
+        job, which, reporter_id=interaction.user.id, reason=answers.text("reason"), locale=locale
     )
     told = await _tell_moderators(interaction.client, kept)
     said = t(locale, "complaint.thanks" if told else "complaint.thanks_alone")
     await answer(interaction, said, Accent.done)
 
 
-@on_press("takedown")
+@on_press("takedown", moderated_report)
 async def take_down(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
     """Remove the picture everywhere, with one press."""
     app = interaction.client.app
-    await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed, job, left = await app.reporting.remove(report_id)
     if job is not None and not await _shown_anew(app, job, left):
@@ -118,25 +122,11 @@ async def _shown_anew(app: App, job: Job, left: list[Picture]) -> bool:
     return current is not None and current.message_id == job.message_id
 
 
-@on_press("dismiss")
+@on_press("dismiss", moderated_report)
 async def dismiss(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
-    await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed = await interaction.client.app.reporting.dismiss(report_id)
     await _conclude(interaction, closed, "dismissed")
-
-
-async def _moderated(interaction: discord.Interaction[LikenessBot], report_id: int) -> None:
-    """Moderators of the report's own server may decide; in a private message, its owner. Raises Refusal."""
-    report = await interaction.client.app.reporting.open(report_id)
-    allowed = interaction.permissions.manage_messages or interaction.permissions.manage_guild
-    if interaction.guild_id is None:
-        guild = interaction.client.get_guild(report.guild_id)
-        allowed = guild is not None and guild.owner_id == interaction.user.id
-    elif interaction.guild_id != report.guild_id:
-        raise Refusal("no_such_report")
-    if not allowed:
-        raise Refusal("not_moderator")
 
 
 async def _conclude(
@@ -157,7 +147,7 @@ async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
     app = client.app
     alike = await app.reports.alike(report)
     first = next((one for one in alike if one.message_id is not None), report)
-    pictures = await app.reporting.reported(report.job_id, report.idx, report.guild_id)
+    pictures = await app.reporting.reported(report)
     settings = await app.settings.get(report.guild_id)
     locale = language_for(settings.language)
     guild = client.get_guild(report.guild_id)

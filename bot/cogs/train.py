@@ -18,6 +18,7 @@ from bot.asking import asker_of
 from bot.cards import post_card
 from bot.channels import origin_of
 from bot.locales import t
+from bot.rules import member, own_draft
 from bot.selfies import SELFIES_NAME, selfies
 from bot.services.intake import Upload
 from bot.services.refusal import Refusal
@@ -141,7 +142,7 @@ async def train_on_message(interaction: discord.Interaction[LikenessBot], messag
     await _open_form(interaction, Wish(name=""), [_attached(photo) for photo in photos[:MAX_PHOTOS]])
 
 
-@on_form("train")
+@on_form("train", own_draft)
 async def submit(
     interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int, answers: Answers
 ) -> None:
@@ -182,7 +183,7 @@ async def _prepare(
     await _show_draft(interaction, draft, in_place=again)
 
 
-@on_press("agree")
+@on_press("agree", own_draft)
 async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The person may use the photos: now they are looked at."""
     await interaction.response.defer()
@@ -191,7 +192,7 @@ async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
     await _show_draft(interaction, draft, in_place=True)
 
 
-@on_press("start")
+@on_press("start", own_draft)
 async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The draft becomes a job, with a card of its own in the channel."""
     locale = (await origin_of(interaction))["locale"]
@@ -201,21 +202,21 @@ async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
     await replace(interaction, await _started(interaction, job, locale))
 
 
-@on_press("photos")
+@on_press("photos", own_draft)
 async def change_photos(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The form again, as it was filled in, for other photos, or for more where there were too few."""
     draft = await interaction.client.app.training.of(draft_id, interaction.user.id)
     await interaction.response.send_modal(TrainForm(await language_of(interaction), draft))
 
 
-@on_press("discard")
+@on_press("discard", own_draft)
 async def discard(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The photos go at once."""
     await interaction.client.app.training.discard(draft_id, interaction.user.id)
     await replace(interaction, note(t(await language_of(interaction), "sheet.discarded"), Accent.done))
 
 
-@on_pick
+@on_pick(own_draft)
 async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, places: list[int]) -> None:
     """Other crops are used."""
     draft = await interaction.client.app.training.use(draft_id, interaction.user.id, places)
@@ -223,7 +224,7 @@ async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, pla
     await _show_draft(interaction, draft, in_place=True)
 
 
-@on_press("selfies")
+@on_press("selfies", member)
 async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
     """The sandbox's shortcut: the bundled toy selfies, whose person is drawn and needs no consent."""
     origin = await origin_of(interaction)

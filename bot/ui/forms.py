@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
-from bot.locales import t
-from bot.ui.replies import answer, language_of, report
+from bot.services.refusal import Refusal
+from bot.ui.gate import Registry, Rule
+from bot.ui.replies import report
 from data.drafts import Attached
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
 
-_ID = re.compile(r"form:(?P<name>[a-z]+):(?P<id>[0-9]{1,20}):(?P<index>[0-9]{1,4})")
+_ID = re.compile(r"form:(?P<name>[a-z]+):(?P<id>[0-9]{1,19}):(?P<index>[0-9]{1,4})")
+_MOST = 2**63 - 1
+"""SQLite's whole numbers end there; a role's id may have as many digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,12 @@ class Answers:
 
 Submit = Callable[["discord.Interaction[LikenessBot]", int, int, Answers], Awaitable[None]]
 
-_names: dict[str, Submit] = {}
+SUBMITS: Registry[Submit] = Registry(unknown="old_form")
 
 
-def on_form(name: str) -> Callable[[Submit], Submit]:
-    """Name the function that is called when a form `name:id:index` is sent."""
-
-    def register(submit: Submit) -> Submit:
-        _names[name] = submit
-        return submit
-
-    return register
+def on_form(name: str, rule: Rule) -> Callable[[Submit], Submit]:
+    """Name the function that is called when a form `name:id:index` is sent and `rule` lets the person."""
+    return SUBMITS.register(name, rule=rule)
 
 
 class Form(ui.Modal):
@@ -73,15 +71,11 @@ async def submitted(interaction: discord.Interaction[LikenessBot]) -> None:
     """Answer a form that a person sent, however old it is and whichever process opened it."""
     data: Any = interaction.data
     match = _ID.fullmatch(data["custom_id"])
-    submit = _names.get(match["name"]) if match else None
-    try:
-        if match is None or submit is None:
-            await answer(interaction, t(await language_of(interaction), "error.old_form"))
-        else:
-            await submit(interaction, int(match["id"]), int(match["index"]), _answers(data))
-    except Exception as error:
-        # discord.py only logs what an event raises; the person deserves a sentence.
-        await report(interaction, error)
+    if match is None or int(match["id"]) > _MOST:
+        await report(interaction, Refusal("old_form"))
+        return
+    id, index = int(match["id"]), int(match["index"])
+    await SUBMITS.call(match["name"], interaction, id, id, index, _answers(data))
 
 
 def _answers(data: Mapping[str, Any]) -> Answers:
