@@ -20,6 +20,7 @@ from bot.gpu.standby import has_gpu
 from bot.handovers import HandoverCards
 from bot.health import beat
 from bot.janitor import Janitor
+from bot.messenger import Messenger
 from bot.services.access import Access
 from bot.services.digest import Digest
 from bot.services.endpoint_accounts import EndpointAccounts
@@ -53,6 +54,7 @@ from data.models import Models
 from data.notes import Notes
 from data.pictures import Pictures
 from data.publications import Publications
+from data.removals import Removals
 from data.reports import Reports
 from data.secrets import Vault, read_keys
 from data.settings import Settings
@@ -93,7 +95,9 @@ class App:
     notes: Notes
     reports: Reports
     reporting: ReportService
+    removals: Removals
     janitor: Janitor
+    messenger: Messenger
     cards: Cards
     vault: Vault
     dispatcher: Dispatcher
@@ -171,6 +175,9 @@ class App:
         )
         self._build_endpoints()
         self.bot = LikenessBot(self)
+        self.removals = Removals(self.db)
+        self.janitor = Janitor(self)
+        self.messenger = Messenger(self.bot, self.janitor.take_down)
         self.cards = Cards(self)
         self.dispatcher = Dispatcher(
             self.db,
@@ -187,7 +194,6 @@ class App:
         self.reports = Reports(self.db)
         shared = Gallery(self.db)
         self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports, shared)
-        self.janitor = Janitor(self)
         self.privacy = Privacy(
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
         )
