@@ -50,7 +50,7 @@ from trainer.spec import TrainSpec
 MAX_ATTEMPTS = 5
 """How often a job may be lost without getting further: it may be what brings its process down."""
 _LOST = ("trainer_lost", "server_lost", "disk_full", "database_busy")
-_ROOM_SECONDS = 30.0
+ROOM_SECONDS = 30.0
 """Before the next try after the disk was full: who is asked to make room needs a while."""
 
 
@@ -100,7 +100,7 @@ class Work:
             await self._fail(job_id, code, message)
             return
         if code == "disk_full":
-            await asyncio.sleep(_ROOM_SECONDS)
+            await asyncio.sleep(ROOM_SECONDS)
         await until_written(lambda: self._jobs.requeue(job_id, lost=True))
 
     async def _fail(self, job_id: int, code: str, message: str) -> None:

@@ -103,7 +103,7 @@ async def test_an_error_of_ours_ends_one_job_not_the_queue(house: House, recorde
 async def test_a_disk_that_is_full_for_a_moment_costs_no_job_and_one_that_stays_full_is_told(
     house: House, recorder: Recorder, full: TrainEvent | Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "_ROOM_SECONDS", 0)
+    monkeypatch.setattr(work, "ROOM_SECONDS", 0)
     for times, end in ((1, JobState.done), (MAX_ATTEMPTS, JobState.failed)):
         job = await house.accept()
         async with serving(house, FlakyGpu(*[full] * times), recorder):
