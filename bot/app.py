@@ -144,11 +144,11 @@ class App:
         self.vault = Vault(self.db, await asyncio.to_thread(self._read_keys))
         await self.vault.rotate()
         self._build()
+        await self.gpu.prepare()
         self._opened.push_async_callback(self.dispatcher.stop)
         await self.dispatcher.start()
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
-        await self.gpu.prepare()
         self._lasting = [*self.dispatcher.tasks, *self.handover_runner.tasks]
         for name, work in (
             ("digest", self.digest.run()),
