@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ import discord
 
 from bot.cards import post_card
 from bot.channels import age_restricted, may_write, origin_of, person_of
+from bot.faults import FAULTS
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
@@ -21,6 +23,8 @@ from inference.prompt_length import unread
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
+
+log = logging.getLogger(__name__)
 
 
 class Ask(NamedTuple):
@@ -94,20 +98,25 @@ async def deliver(
 ) -> None:
     """Post the card of a queued drawing, and tell the person alone what only they should know.
 
-    Raises Refusal(dm_closed) when a private card can't reach them; the drawing is then called off.
+    Raises Refusal(dm_closed) when a private card can't reach them; the drawing is then called off. Where
+    Discord can't take the card just now, the drawing stays in the queue and is shown later.
     """
     app, locale, asked = interaction.client.app, ask.origin["locale"], DrawPayload.of(job)
+    said = list(notes)
     try:
         await post_card(app, job, ask.origin["channel_id"])
     except discord.Forbidden as error:
         await app.dispatcher.cancel(job.id)
         raise Refusal("dm_closed" if asked.private else "bot_permissions") from error
-    said = list(notes)
+    except FAULTS as error:
+        log.warning("the card of job %d could not be posted: %s", job.id, error)
+        said.append(t(locale, "draw.unseen"))
+    else:
+        if asked.private and interaction.guild_id is not None:
+            said.append(t(locale, "draw.private" if ask.asker.writes else "draw.private_here"))
     cut = await asyncio.to_thread(unread, asked.base, asked.prompt)
     if cut:
         said.append(t(locale, "draw.cut", cut=quoted(cut, 200)))
-    if asked.private and interaction.guild_id is not None:
-        said.append(t(locale, "draw.private" if ask.asker.writes else "draw.private_here"))
     if said:
         await answer(interaction, "\n".join(said), Accent.waiting)
     else:

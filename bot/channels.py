@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import discord
 
+from bot.faults import Fault, fault_of
 from bot.services.refusal import Refusal
 from bot.ui.replies import language_of
 from data.jobs import Origin
@@ -108,11 +109,6 @@ def _writing(interaction: discord.Interaction[LikenessBot]) -> discord.Permissio
     return discord.Permissions(send_messages=not in_thread, send_messages_in_threads=in_thread)
 
 
-def is_final(error: discord.HTTPException) -> bool:
-    """Whether Discord will answer the same again, however often it is asked: gone, forbidden or invalid."""
-    return 400 <= error.status < 500 and error.status != 429
-
-
 async def samples_channel(guild: discord.Guild, settings: GuildSettings) -> discord.TextChannel | None:
     """The channel that the admins chose, else `#prompts`, else a new one; None where none is allowed."""
     chosen = guild.get_channel(settings.samples_channel_id) if settings.samples_channel_id else None
@@ -125,6 +121,6 @@ async def samples_channel(guild: discord.Guild, settings: GuildSettings) -> disc
     try:
         return await guild.create_text_channel(SAMPLES_NAME)
     except discord.HTTPException as error:
-        if not is_final(error):
+        if fault_of(error) is Fault.trouble:
             raise
         return None

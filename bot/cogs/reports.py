@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
-from bot.channels import is_final, may_post
+from bot.channels import may_post
+from bot.faults import FAULTS
 from bot.locales import language_for, t
+from bot.messenger import Place, Sheet, Subject
 from bot.rules import moderated_report, reportable_job
 from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
@@ -25,6 +27,7 @@ from data.ids import row_id
 from data.jobs import Job, JobKind
 from data.pictures import Picture
 from data.reports import ALL, Report
+from data.settings import GuildSettings
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -116,7 +119,7 @@ async def _shown_anew(app: App, job: Job, left: list[Picture]) -> bool:
     """Whether a job's card, and not another in its place, shows only what is left."""
     try:
         await app.cards.pictures_ready(job, left)
-    except (discord.HTTPException, OSError) as error:
+    except FAULTS as error:
         log.warning("the card of job %d could not be shown anew: %s", job.id, error)
         return False
     current = await app.jobs.get(job.id)
@@ -138,44 +141,67 @@ async def _conclude(
     await replace(interaction, note(done, Accent.done))
     for one in closed:
         # Whoever takes no private messages has to look for themselves.
-        with suppress(discord.HTTPException):
-            person = await interaction.client.create_dm(discord.Object(one.reporter_id))
-            await person.send(view=note(t(one.locale, f"verdict_told.{state}"), Accent.done))
+        with suppress(*FAULTS):
+            await _tell(interaction.client, one, note(t(one.locale, f"verdict_told.{state}"), Accent.done))
+
+
+async def _tell(client: LikenessBot, report: Report, view: ui.LayoutView) -> None:
+    """Write to whoever reported."""
+
+    async def sheet() -> Sheet:
+        return Sheet(view)
+
+    inbox = await client.create_dm(discord.Object(report.reporter_id))
+    await client.app.messenger.show(Subject(f"verdict:{report.id}", inbox.id), sheet)
 
 
 async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
     """Show a report in the moderators' log, or privately to the server's owner. False when nobody saw it."""
     app = client.app
     alike = await app.reports.alike(report)
-    first = next((one for one in alike if one.message_id is not None), report)
+    first = next((one for one in alike if one.message_id is not None), (*alike, report)[0])
     pictures = await app.reporting.reported(report)
     settings = await app.settings.get(report.guild_id)
     locale = language_for(settings.language)
-    guild = client.get_guild(report.guild_id)
-    chosen = guild.get_channel(settings.modlog_channel_id or 0) if guild else None
-    target: discord.abc.Messageable | None = None
-    if isinstance(chosen, discord.TextChannel) and may_post(chosen):
-        target = chosen
-    files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
-    view = await _card(client, locale, alike, pictures, files)
+
+    async def sheet() -> Sheet:
+        files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
+        return Sheet(await _card(client, locale, alike, pictures, files), files)
+
     try:
-        if first.message_id is not None and first.channel_id is not None:
-            message = client.get_partial_messageable(first.channel_id).get_partial_message(first.message_id)
-            with suppress(discord.NotFound):  # somebody deleted it: once more, then
-                await message.edit(view=view, attachments=files)
-                return True
-            for file in files:
-                file.reset()
-        if target is None and guild is not None and guild.owner_id is not None:
-            target = await client.create_dm(discord.Object(guild.owner_id))
-        if target is None:
+        channel_id = await _moderators(client, report.guild_id, settings)
+        if channel_id is None:
             return False
-        sent = await target.send(view=view, files=files)
-    except discord.HTTPException as error:
-        log.warning("report %d could not be shown (final: %s): %s", report.id, is_final(error), error)
+        return await app.messenger.show(_subject(app, first, channel_id), sheet) is not None
+    except FAULTS as error:
+        log.warning("report %d could not be shown: %s", report.id, error)
         return False
-    await app.reports.set_message(first.id, sent.channel.id, sent.id)
-    return True
+
+
+async def _moderators(client: LikenessBot, guild_id: int, settings: GuildSettings) -> int | None:
+    """The channel of the moderators' log, else of the server's owner."""
+    guild = client.get_guild(guild_id)
+    if guild is None:
+        return None
+    chosen = guild.get_channel(settings.modlog_channel_id or 0)
+    if isinstance(chosen, discord.TextChannel) and may_post(chosen):
+        return chosen.id
+    return (await client.create_dm(discord.Object(guild.owner_id))).id if guild.owner_id else None
+
+
+def _subject(app: App, report: Report, channel_id: int) -> Subject:
+    """The moderators' card of a report and all that are alike."""
+
+    async def find() -> Place | None:
+        current = await app.reports.get(report.id)
+        if current is None or current.channel_id is None or current.message_id is None:
+            return None
+        return Place(current.channel_id, current.message_id)
+
+    async def keep(place: Place) -> bool:
+        return await app.reports.set_message(report.id, *place)
+
+    return Subject(f"report:{report.id}", channel_id, report.guild_id, find, keep)
 
 
 async def _card(

@@ -107,14 +107,13 @@ async def share(interaction: discord.Interaction[LikenessBot], job_id: int, numb
     if channel is None:
         raise Refusal("nowhere_to_share")
     index = pictures[0].idx if number == 0 else number - 1
-    async with app.gallery.posting:  # two presses at once are one card
-        shared = await app.gallery.share(
-            job_id, index, interaction.user.id, ask.asker, age_restricted=channel.is_nsfw()
-        )
-        try:
-            url = await post_shared(app, shared, channel)
-        except discord.Forbidden as error:
-            raise Refusal("nowhere_to_share") from error
+    shared = await app.gallery.share(
+        job_id, index, interaction.user.id, ask.asker, age_restricted=channel.is_nsfw()
+    )
+    try:
+        url = await post_shared(app, shared, channel)
+    except discord.Forbidden as error:
+        raise Refusal("nowhere_to_share") from error
     await answer(interaction, t(locale, "gallery.shared", url=url), Accent.done)
 
 

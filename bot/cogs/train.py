@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -17,6 +16,7 @@ from discord.http import HTTPClient
 from bot.asking import asker_of
 from bot.cards import post_card
 from bot.channels import origin_of
+from bot.faults import FAULTS
 from bot.locales import t
 from bot.rules import member, own_draft
 from bot.selfies import SELFIES_NAME, selfies
@@ -253,8 +253,10 @@ async def _started(
     """Post the job's card; what the person alone is told."""
     try:
         message = await post_card(interaction.client.app, job, job.channel_id)
-    except discord.HTTPException as error:
+    except FAULTS as error:
         log.warning("the card of job %d could not be posted: %s", job.id, error)
+        message = None
+    if message is None:
         return note(t(locale, "train.accepted_unseen", photos=job.photos), Accent.done)
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
@@ -268,7 +270,7 @@ async def _fetch(http: HTTPClient, photo: Attached) -> bytes:
         raise Refusal("upload_too_big", name=photo.filename, limit=MAX_UPLOAD // 2**20)
     try:
         return await http.get_from_cdn(photo.url)
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+    except FAULTS as error:
         log.warning("an attachment could not be fetched: %s", error)
         raise Refusal("upload_lost", name=photo.filename) from error
 

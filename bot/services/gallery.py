@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from bot.services.access import Access
@@ -57,8 +56,6 @@ class GalleryService:
         self._settings = settings
         self._access = access
         self._faces = faces
-        self.posting = asyncio.Lock()
-        """Held while a card is posted: an entry and its message belong together."""
 
     async def share(
         self, job_id: int, index: int, user_id: int, asker: Asker, *, age_restricted: bool
@@ -100,9 +97,9 @@ class GalleryService:
         concept = TrainSpec.model_validate_json(job.payload).concepts[0]
         return await self._add(job, pictures[0], f"{concept.name} {concept.class_name}")
 
-    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> None:
-        """Remember where an entry's card is."""
-        await self._gallery.posted(shared_id, channel_id, message_id)
+    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> bool:
+        """Remember where an entry's card is. False when it is not shared any more."""
+        return await self._gallery.posted(shared_id, channel_id, message_id)
 
     async def get(self, shared_id: int, guild_id: int) -> Shared:
         """An entry of a guild. Raises Refusal(no_such_card)."""

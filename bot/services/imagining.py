@@ -224,9 +224,7 @@ class ImagineService:
         async with self._db.transaction() as tx:
             await self._pictures.delete_job(job_id, tx)
             shown = await self._personal.forget_pictures(pictures, tx)
-            if job.message_id is not None:
-                shown.append((job.channel_id, job.message_id))
-            await self._personal.take_down(shown, tx)
+            await self._personal.take_down([*shown, *await self._jobs.message(job_id, tx)], tx)
         await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
         return len(pictures)
 

@@ -96,8 +96,8 @@ class ReportService:
             for picture in about:
                 await tx.execute("UPDATE pictures SET deleted_at = ? WHERE id = ?", (time.time(), picture.id))
             shown = await self._personal.forget_pictures([picture.id for picture in about], tx)
-            if job is not None and job.message_id is not None and not left:
-                shown.append((job.channel_id, job.message_id))
+            if not left:
+                shown += await self._jobs.message(report.job_id, tx)
             await self._personal.take_down(shown, tx)
         for picture in about:
             await asyncio.to_thread(picture.path.unlink, missing_ok=True)
