@@ -86,7 +86,9 @@ class Rest:
             done = self._carry_out(request, path, body, files)
         except BackendError as error:
             return self._json(error.to_json(), error.status, verdict.headers)
-        return self._json(done, 204 if done is None else 200, verdict.headers)
+        if done is None:
+            return web.Response(status=204, headers=verdict.headers)
+        return self._json(done, 200, verdict.headers)
 
     def _carry_out(self, request: web.Request, path: str, body: Any, files: list[discord.File]) -> Any:
         if path == "/gateway/bot":
@@ -111,8 +113,8 @@ class Rest:
         return self._json(said, 429, verdict.headers)
 
     def _json(self, said: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
+        text = json.dumps(said, default=str).replace(CDN_BASE, self.cdn_url)
         # discord.py reads JSON only where nothing is said of a charset.
-        text = "" if said is None else json.dumps(said, default=str).replace(CDN_BASE, self.cdn_url)
         return web.Response(
             body=text.encode(), status=status, headers=headers, content_type="application/json"
         )
