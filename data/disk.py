@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from data.errors import is_disk_full
+
+_log = logging.getLogger(__name__)
 
 
 def typed_path(text: str) -> Path:
@@ -62,6 +67,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         incoming.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def if_there_is_room(what: str) -> Iterator[None]:
+    """Do without something that finds no room on the disk; the log says so."""
+    try:
+        yield
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        _log.warning("the disk is full: %s is left out", what)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,14 @@ import psutil
 import torch
 
 from data.disk import replacing
+from data.errors import is_disk_full
+
+_log = logging.getLogger("trainer")
+
+_MOST_FAILURES = 5
+"""Checkpoints in a row that may find no room: the disk may be full for a moment, and the next one replaces
+them all.
+"""
 
 
 class CheckpointFile:
@@ -21,16 +30,20 @@ class CheckpointFile:
         self._file = file
         self._on_written = on_written
         self._writer: threading.Thread | None = None
-        self._step = 0
+        self.step = 0
+        """Of the newest state on the disk, once one was written or loaded."""
+        self._writing = 0
+        self._failures = 0
         self._error: BaseException | None = None
 
     def save(self, state: dict[str, Any]) -> None:
         """Copy a state, whose `done` is its step, and write it while training goes on.
 
-        Where memory is short it is written at once instead. Raises OSError, also of an earlier writing.
+        Where memory is short it is written at once instead. Raises OSError, also of an earlier writing; but
+        a full disk is borne a few times.
         """
         self.wait()
-        self._step = state["done"]
+        self._writing = state["done"]
         if _size(state) * 2 > psutil.virtual_memory().available:
             self._write(state)
             self._told()
@@ -52,13 +65,20 @@ class CheckpointFile:
 
     def load(self, device: torch.device) -> dict[str, Any]:
         """The newest state."""
-        return torch.load(self._file, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(self._file, map_location=device, weights_only=True)
+        self.step = state["done"]
+        return state
 
     def _told(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
+        error, self._error = self._error, None
+        if error is None:
+            self.step, self._failures = self._writing, 0
+            self._on_written(self.step)
+            return
+        self._failures += 1
+        if not is_disk_full(error) or self._failures >= _MOST_FAILURES:
             raise error
-        self._on_written(self._step)
+        _log.warning("the disk is full: the checkpoint at step %d is left out", self._writing)
 
     def _write(self, state: dict[str, Any]) -> None:
         try:

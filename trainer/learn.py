@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel
 
+from data.disk import if_there_is_room
 from trainer.charts import draw_loss
 from trainer.checkpoints import CheckpointFile
 from trainer.dreambooth import DreamBooth
@@ -62,8 +63,8 @@ class Loop:
     def run(self, checkpoint_seconds: float) -> bool:
         """Train, and return whether it ended before the last step because likeness rose no more.
 
-        Raises Stopped, after a checkpoint, when `stop` says so, and TrainError(loss_not_finite) before a
-        checkpoint could keep the damage.
+        Raises Stopped, with the step of the newest checkpoint, when `stop` says so, and
+        TrainError(loss_not_finite) before a checkpoint could keep the damage.
         """
         saved = time.monotonic()
         interval = checkpoint_seconds
@@ -84,7 +85,7 @@ class Loop:
                 interval = max(checkpoint_seconds, cost / _CHECKPOINT_SHARE)
             if stopping:
                 self._checkpoints.wait()
-                raise Stopped(self._dreambooth.done)
+                raise Stopped(self._checkpoints.step)
         self._checkpoints.wait()
         self.step_seconds = self._pace.seconds
         return enough and self._dreambooth.done < self._steps
@@ -96,8 +97,9 @@ class Loop:
         left = seconds * (self._steps - done)
         self._emit(Progress(step=done, steps=self._steps, loss=loss, step_seconds=seconds, seconds_left=left))
         if len(self.losses) % _PLOT_REPORTS == 0 or done == self._steps:
-            draw_loss(self.losses, self._steps, self._loss_plot)
-            self._emit(LossPlot(path=str(self._loss_plot)))
+            with if_there_is_room("the plot of the loss"):
+                draw_loss(self.losses, self._steps, self._loss_plot)
+                self._emit(LossPlot(path=str(self._loss_plot)))
 
     def _watch(self) -> bool:
         """A stop must not wait for a preview: the step is done, and drawing it can be repeated."""

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel
 
+from data.disk import if_there_is_room
 from inference.denoiser import Denoiser
 from inference.metadata import save_png
 from inference.model import Model
@@ -71,23 +72,30 @@ class Previews:
         negatives = [""] * len(prompts)
         drawn = draw(model, prompts, negatives, seeds, brush, lambda _: check_stop(), predict=self._predict)
         pictures = [*drawn]
-        save_png(_column(pictures[: len(self._prompts)]), self.file(step), "\n".join(self._prompts))
+        with if_there_is_room(f"the preview at step {step}"):
+            save_png(_column(pictures[: len(self._prompts)]), self.file(step), "\n".join(self._prompts))
         return pictures
 
     def tell(self, step: int, likeness: float | None, last: bool) -> None:
         """Announce a preview and the strip so far, unless only the two for comparison are drawn."""
-        if self._every == 0:
+        if self._every == 0 or not self.file(step).exists():
             return
         self._emit(Preview(step=step, path=str(self.file(step)), likeness=likeness))
         marks = sorted({*self._quarters, *([step] if last else [])})
         shown = [mark for mark in marks if mark <= step and self.file(mark).exists()]
         if step in shown and len(shown) > 1:
             labels = [(f"{100 * mark // self._steps}%", self.file(mark)) for mark in shown]
-            draw_strip(labels, self._folder.strip)
-            self._emit(Strip(path=str(self._folder.strip)))
+            with if_there_is_room("the strip of previews"):
+                draw_strip(labels, self._folder.strip)
+                self._emit(Strip(path=str(self._folder.strip)))
 
-    def change(self, step: int) -> float:
-        """Mean difference of a step's preview from the one before training, in levels of 255."""
+    def change(self, step: int) -> float | None:
+        """Mean difference of a step's preview from the one before training, in levels of 255.
+
+        None where one of them found no room on the disk.
+        """
+        if not (self.file(0).exists() and self.file(step).exists()):
+            return None
         before, after = (np.asarray(Image.open(self.file(one)), dtype=np.float32) for one in (0, step))
         return float(np.abs(after - before).mean())
 

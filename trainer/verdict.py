@@ -28,16 +28,16 @@ class Fingerprint:
         return any(not torch.equal(_some(weight), self._before[name]) for name, weight in self._learned())
 
 
-def check_learned(fingerprint: Fingerprint, change: float) -> None:
+def check_learned(fingerprint: Fingerprint, change: float | None) -> None:
     """Raise TrainError(learned_nothing) unless weights moved, and a picture with them.
 
-    `change` is the mean difference between a picture's levels, 0 to 255, before and after.
+    `change` is the mean difference between a picture's levels, 0 to 255, before and after, if it is known.
     """
     if not fingerprint.moved():
         raise TrainError(
             "learned_nothing", "Training has not changed the model: its learning rate is too low."
         )
-    if change < _LEAST_CHANGE:
+    if change is not None and change < _LEAST_CHANGE:
         raise TrainError(
             "learned_nothing",
             "Training has changed the model too little for its pictures to differ: "

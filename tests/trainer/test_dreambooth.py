@@ -184,6 +184,26 @@ def test_a_checkpoint_goes_on_bit_for_bit(
     assert all(torch.equal(ours[name], weight) for name, weight in whole.learned())
 
 
+def test_a_disk_that_stays_full_is_said_and_one_that_has_room_again_is_forgiven(tmp_path: Path) -> None:
+    written: list[int] = []
+    checkpoints = CheckpointFile(tmp_path / "checkpoint.pt", written.append)
+
+    def save(step: int, room: bool) -> None:
+        if not room:  # the device that is always full stands where it is written first
+            (tmp_path / "checkpoint.pt.incoming").symlink_to("/dev/full")
+        checkpoints.save({"done": step})
+        checkpoints.wait()
+
+    for step in (*range(1, 5), *range(6, 10)):
+        save(step, room=False)
+        if step == 4:
+            save(5, room=True)
+    assert written == [5] and checkpoints.step == 5
+    with pytest.raises(OSError, match="No space"):
+        save(10, room=False)
+    assert checkpoints.load(CPU) == {"done": 5}
+
+
 def test_learning_brings_the_loss_down(sets: tuple[LatentSet, LatentSet]) -> None:
     model = mini()
 

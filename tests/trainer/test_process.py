@@ -177,16 +177,20 @@ def test_a_loss_that_is_no_number_stops_before_a_checkpoint(tmp_path: Path) -> N
     assert not (job / "model").exists()
 
 
-def test_a_full_disk_is_said_and_nothing_half_written(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_for_a_moment_costs_a_checkpoint_and_pictures_but_no_training(
+    tmp_path: Path,
+) -> None:
     job = make_job(tmp_path / "job", QUICK.model_copy(update={"checkpoint_seconds": 1e-6}))
-    # The device that is always full stands where the checkpoint is written.
-    (job / "checkpoint.pt.incoming").symlink_to("/dev/full")
-    status, events, _ = run([str(job)])
-    assert status == 1
-    assert isinstance(events[-1], Failed)
-    assert events[-1].code == "disk_full"
-    assert not (job / "checkpoint.pt").exists()
-    assert not (job / "checkpoint.pt.incoming").is_symlink()
+    # The device that is always full stands where each of these is written first.
+    (job / "previews").mkdir()
+    for file in ("checkpoint.pt", "loss.png", "previews/00000.png"):
+        (job / f"{file}.incoming").symlink_to("/dev/full")
+    status, events, log = run([str(job)])
+    assert status == 0, log
+    assert isinstance(events[-1], Done)
+    assert any(isinstance(event, Checkpoint) for event in events)
+    assert log.count("the disk is full") == 3
+    assert list(job.rglob("*.incoming")) == []
 
 
 @pytest.mark.parametrize(
