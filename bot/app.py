@@ -138,6 +138,7 @@ class App:
         await self.dispatcher.start()
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
+        await self.privacy.resume()
         await self.gpu.prepare()
         for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
             self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
