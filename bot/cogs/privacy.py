@@ -10,9 +10,11 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot.locales import has, t
+from bot.rules import anybody
 from bot.services.privacy import Summary
 from bot.translator import text
 from bot.ui.buttons import CardButton, on_press
+from bot.ui.gate import nth
 from bot.ui.look import Accent, bytes_of, card, note, rule
 from bot.ui.replies import language_of, replace, show
 
@@ -31,7 +33,7 @@ class Privacy(commands.Cog):
         await show(interaction, _card(await language_of(interaction), summary))
 
 
-@on_press("download")
+@on_press("download", anybody)
 async def download(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
     """The archive, one message a part: each is as big as Discord allows."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -46,10 +48,11 @@ async def download(interaction: discord.Interaction[LikenessBot], _id: int, _ind
         await interaction.followup.send(file=discord.File(io.BytesIO(part), name), ephemeral=True)
 
 
-@on_press("erase")
+@on_press("erase", anybody)
 async def erase(interaction: discord.Interaction[LikenessBot], what: int, confirmed: int) -> None:
     """Erase the photos, or everything; the first press only asks."""
     app, locale = interaction.client.app, await language_of(interaction)
+    what = nth((PHOTOS, EVERYTHING), what)
     if not confirmed:
         await show(interaction, _ask(locale, what))
         return
