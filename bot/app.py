@@ -139,12 +139,12 @@ class App:
         self.vault = Vault(self.db, await asyncio.to_thread(self._read_keys))
         await self.vault.rotate()
         self._build()
+        await self.gpu.prepare()
         self._opened.push_async_callback(self.dispatcher.stop)
         await self.dispatcher.start()
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
         await self.privacy.resume()
-        await self.gpu.prepare()
         for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
             self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
         heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")

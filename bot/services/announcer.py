@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Protocol
 
+from data.database import until_written
 from data.jobs import Job, Jobs, JobState
 from data.pictures import Picture, Pictures
 
@@ -109,7 +110,7 @@ class Announcer:
                 pictures = await self._pictures.of_job(job.id)
                 if job.state is JobState.done and pictures:
                     await self._listener.pictures_ready(job, pictures)
-                await self._jobs.mark_announced(job.id)
+                await until_written(lambda: self._jobs.mark_announced(job.id))
                 self._ended.discard(job.id)
                 return
             except Exception:
