@@ -16,7 +16,10 @@ from pathlib import Path
 from benchmarks.report import publish
 from data.cores import share_cores
 
-NAMES = ("speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load", "intake")
+NAMES = (
+    "speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load", "intake",
+    "erasing",
+)  # fmt: skip
 
 
 def main(words: list[str]) -> int:

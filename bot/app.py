@@ -152,6 +152,7 @@ class App:
         await self.dispatcher.start()
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
+        await self.privacy.resume()
         self._lasting = [*self.dispatcher.tasks, *self.handover_runner.tasks]
         for name, work in (
             ("digest", self.digest.run()),

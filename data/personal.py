@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from sqlite3 import Row
 from typing import Any, Literal
 
 from aiosqlite import Connection
@@ -75,55 +76,57 @@ class Personal:
             counted[table.name] = int(found[0]) if found else 0
         return counted
 
-    async def messages(self, subject: Subject, subject_id: int, tx: Connection) -> list[tuple[int, int]]:
-        """Channel and id of every message that rows of a person or guild point at."""
-        found: list[tuple[int, int]] = []
+    async def begin_erasing(self, subject: Subject, subject_id: int) -> None:
+        """Remember that somebody is to be erased, until `erase` has done it."""
+        async with self._db.transaction() as tx:
+            await tx.execute("INSERT OR IGNORE INTO erasures VALUES (?, ?)", (subject, subject_id))
+
+    async def unfinished(self) -> list[tuple[Subject, int]]:
+        """Who is to be erased and still is not."""
+        return [(row["scope"], row["scope_id"]) for row in await self._db.rows("SELECT * FROM erasures")]
+
+    async def erase_jobs(self, jobs: Sequence[int], tx: Connection) -> list[tuple[int, int]]:
+        """Delete jobs and every row that hangs on them; channel and id of the messages that showed them."""
+        return await self._delete("jobs", f"id IN ({', '.join('?' * len(jobs))})", jobs, tx)
+
+    async def erase(self, subject: Subject, subject_id: int, tx: Connection) -> list[tuple[int, int]]:
+        """Delete every row of a person or guild, and every row that hangs on one of those.
+
+        Returns channel and id of the messages that showed them.
+        """
+        shown: list[tuple[int, int]] = []
         for table in await self.tables(subject):
-            if {"channel_id", "message_id"} <= set(table.columns) and table.name != "reports":
-                rows = await self._db.rows(
-                    f"SELECT channel_id, message_id FROM {table.name} WHERE ({table.condition})"
-                    " AND channel_id IS NOT NULL AND message_id IS NOT NULL",
-                    [subject_id] * table.marks,
-                    within=tx,
-                )
-                found += [(row["channel_id"], row["message_id"]) for row in rows]
-        if subject == "user":  # the moderators' cards that show a picture of theirs
+            about = await self._delete(table.name, table.condition, [subject_id] * table.marks, tx)
+            if table.name != "reports":  # the moderators' card is about somebody else's picture
+                shown += about
+        return list(dict.fromkeys(shown))
+
+    async def _delete(
+        self, table: str, condition: str, values: Sequence[int], tx: Connection
+    ) -> list[tuple[int, int]]:
+        """Delete rows, those that belong to them first; the messages that showed them."""
+        shown: list[tuple[int, int]] = []
+        for key in await self._children(table, tx):
+            if key["on_delete"] != "SET NULL":
+                of_these = f"{key['from']} IN (SELECT {key['to'] or 'id'} FROM {table} WHERE {condition})"
+                shown += await self._delete(key["child"], of_these, values, tx)
+        if {"channel_id", "message_id"} <= set(await self._columns(table, tx)):
             rows = await self._db.rows(
-                "SELECT channel_id, message_id FROM reports WHERE message_id IS NOT NULL"
-                " AND job_id IN (SELECT id FROM jobs WHERE user_id = ?)",
-                (subject_id,),
+                f"SELECT channel_id, message_id FROM {table} WHERE ({condition})"
+                " AND channel_id IS NOT NULL AND message_id IS NOT NULL",
+                values,
                 within=tx,
             )
-            found += [(row["channel_id"], row["message_id"]) for row in rows]
-        return list(dict.fromkeys(found))
-
-    async def erase(self, subject: Subject, subject_id: int, tx: Connection) -> None:
-        """Delete every row of a person or guild, and every row that hangs on one of those."""
-        # Rows that point at each other go together: what is left hanging is found below.
-        await tx.execute("PRAGMA defer_foreign_keys = ON")
-        for table in await self.tables(subject):
-            await tx.execute(f"DELETE FROM {table.name} WHERE {table.condition}", [subject_id] * table.marks)
-        while await self._erase_orphans(tx):
-            pass
+            shown += [(row["channel_id"], row["message_id"]) for row in rows]
+        await tx.execute(f"DELETE FROM {table} WHERE {condition}", values)
+        return shown
 
     async def forget_pictures(self, pictures: Sequence[int], tx: Connection) -> list[tuple[int, int]]:
         """Delete every row that shows one of these pictures; channel and id of the messages that did."""
-        marks = ", ".join("?" * len(pictures))
         shown: list[tuple[int, int]] = []
-        for name, columns in (await self._schema(tx)).items():
-            for key in await self._db.rows(f"PRAGMA foreign_key_list({name})", within=tx):
-                if key["table"] != "pictures":
-                    continue
-                condition = f"{key['from']} IN ({marks})"
-                if {"channel_id", "message_id"} <= set(columns):
-                    rows = await self._db.rows(
-                        f"SELECT channel_id, message_id FROM {name} WHERE {condition}"
-                        " AND message_id IS NOT NULL",
-                        pictures,
-                        within=tx,
-                    )
-                    shown += [(row["channel_id"], row["message_id"]) for row in rows]
-                await tx.execute(f"DELETE FROM {name} WHERE {condition}", pictures)
+        for key in await self._children("pictures", tx):
+            about = f"{key['from']} IN ({', '.join('?' * len(pictures))})"
+            shown += await self._delete(key["child"], about, pictures, tx)
         return shown
 
     async def take_down(self, messages: Iterable[tuple[int, int]], tx: Connection) -> None:
@@ -134,18 +137,15 @@ class Personal:
             [(channel, message, now) for channel, message in messages],
         )
 
-    async def _erase_orphans(self, tx: Connection) -> int:
-        """Delete rows whose parents are gone and that no rule of their table took along; how many."""
-        gone = 0
-        for name in await self._schema(tx):
-            for key in await self._db.rows(f"PRAGMA foreign_key_list({name})", within=tx):
-                child, parent, column = key["from"], key["table"], key["to"] or "id"
-                cursor = await tx.execute(
-                    f"DELETE FROM {name} WHERE {child} IS NOT NULL"
-                    f" AND NOT EXISTS (SELECT 1 FROM {parent} WHERE {parent}.{column} = {name}.{child})"
-                )
-                gone += cursor.rowcount
-        return gone
+    async def _children(self, parent: str, tx: Connection) -> list[Row]:
+        """Foreign keys that point at a table, each with the `child` that has it."""
+        return await self._db.rows(
+            "SELECT tables.name AS child, keys.* FROM sqlite_master AS tables"
+            " JOIN pragma_foreign_key_list(tables.name) AS keys"
+            " WHERE tables.type = 'table' AND keys.[table] = ?",
+            (parent,),
+            within=tx,
+        )
 
     async def _schema(self, tx: Connection | None) -> dict[str, tuple[str, ...]]:
         tables = await self._db.rows(

@@ -7,10 +7,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from aiosqlite import Connection
+
 from data.database import Database
 from data.files import FileStore, size_of
 from data.handovers import Whose
 from data.personal import Personal, Subject
+
+_AT_ONCE = 50
+"""Jobs that are erased in one transaction: whoever else wants to write waits as long."""
 
 _LISTED = ("jobs", "models", "pictures")
 
@@ -47,10 +52,11 @@ class Summary:
 
 
 class Privacy:
-    """Erasing is one transaction for the rows, then the files.
+    """Erasing goes in steps, each of them one transaction for the rows, then the files.
 
-    A crash in between leaves folders without a row, which the next start removes. `erased` is called when
-    messages wait to be removed from Discord; `halt` stops exports and publications and removes their files.
+    After a crash the next start removes folders without a row, and `resume` erases the rest. `erased` is
+    called when messages wait to be removed from Discord; `halt` stops exports and publications and removes
+    their files.
     """
 
     def __init__(
@@ -113,28 +119,44 @@ class Privacy:
         """Remove everything that belongs to a guild."""
         await self._erase("guild", guild_id)
 
+    async def resume(self) -> None:
+        """At the start: go on with what a crash interrupted."""
+        for subject, subject_id in await self._personal.unfinished():
+            await self._erase(subject, subject_id)
+
     async def _erase(self, subject: Subject, subject_id: int) -> None:
         column: Whose = "user_id" if subject == "user" else "guild_id"
-        await self._halt(column, subject_id)
         owner = "owner_id" if subject == "user" else "guild_id"
+        await self._personal.begin_erasing(subject, subject_id)
+        await self._halt(column, subject_id)
         # Other people's drawings with these models can't be finished either.
         open_jobs = (
             "jobs WHERE state IN ('queued', 'running')"
             f" AND (model_id IN (SELECT id FROM models WHERE {owner} = ?) OR {column} = ?)"
         )
-        # Until there are none: a training takes a while to stop, and people go on asking.
-        while jobs := await self._ids(open_jobs, subject_id, subject_id):
-            await self._stop(jobs)
-        jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
-        models = await self._ids(f"models WHERE {owner} = ?", subject_id)
+        models: list[int] = []
+        while True:
+            # Until there are none: a training takes a while to stop, and people go on asking.
+            while jobs := await self._ids(open_jobs, subject_id, subject_id):
+                await self._stop(jobs)
+            models += await self._ids(f"models WHERE {owner} = ?", subject_id)
+            jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
+            if len(jobs) <= _AT_ONCE:
+                break
+            for first in range(0, len(jobs), _AT_ONCE):
+                batch = jobs[first : first + _AT_ONCE]
+                async with self._db.transaction() as tx:
+                    await self._take_down(subject, await self._personal.erase_jobs(batch, tx), tx)
+                await asyncio.to_thread(self._remove_files, batch, (), ())
         drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
         async with self._db.transaction() as tx:
-            messages = await self._personal.messages(subject, subject_id, tx)
-            await self._personal.erase(subject, subject_id, tx)
-            if subject == "user":  # a guild's messages are out of reach once the bot has left
-                await self._personal.take_down(messages, tx)
+            await self._take_down(subject, await self._personal.erase(subject, subject_id, tx), tx)
         await asyncio.to_thread(self._remove_files, jobs, models, drafts)
         self._erased()
+
+    async def _take_down(self, subject: Subject, shown: list[tuple[int, int]], tx: Connection) -> None:
+        if subject == "user":  # a guild's messages are out of reach once the bot has left
+            await self._personal.take_down(shown, tx)
 
     def _remove_files(self, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int]) -> None:
         for draft in drafts:

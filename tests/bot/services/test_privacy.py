@@ -117,7 +117,7 @@ async def test_every_column_with_an_id_is_known(house: House) -> None:
             name = column["name"]
             if name.endswith(("_id", "_by")) and name not in {*PERSON, *NOT_A_PERSON}:
                 unknown.append(f"{table}.{name}")
-            assert name != "scope_id" or table in ("secrets", "endpoints"), table
+            assert name != "scope_id" or table in ("secrets", "endpoints", "erasures"), table
     assert unknown == []
 
 
@@ -197,6 +197,41 @@ async def test_a_crash_between_rows_and_files_is_finished_at_the_next_start(
     await housekeeping.sweep()
     assert not house.files.pictures(wish.id).exists() and not house.files.model(mine).exists()
     assert list(house.files.logs.glob("training-*.log")) == []
+
+
+async def test_many_drawings_go_in_steps_and_a_crash_between_two_is_no_end(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.services.privacy._AT_ONCE", 2)
+    mine, theirs = await model(house), await drawing(house, BOB)
+    wishes = [await drawing(house, model_id=mine) for _ in range(6)]
+    remove, removed = privacy._remove_files, []
+
+    def crash(jobs: list[int], *others: list[int]) -> None:
+        if removed:
+            raise KeyboardInterrupt
+        removed.extend(jobs)
+        remove(jobs, *others)
+
+    monkeypatch.setattr(privacy, "_remove_files", crash)
+    with pytest.raises(KeyboardInterrupt):
+        await privacy.erase_person(ANN)
+    left = await house.db.rows("SELECT id FROM jobs WHERE user_id = ?", (ANN,))
+    assert len(removed) == 2 and len(left) == 3, "others may write between two steps"
+    later = await house.imagine(user=ANN)
+
+    monkeypatch.undo()
+    await privacy.resume()
+    await Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures).sweep()
+    assert [tuple(row) for row in await house.db.rows("SELECT id FROM jobs")] == [(theirs.id,)]
+    assert await house.db.rows("PRAGMA foreign_key_check") == []
+    gone = [house.files.pictures(job.id) for job in (*wishes, later)] + [house.files.model(mine)]
+    assert [path for path in gone if path.exists()] == []
+    removals = {row["message_id"] for row in await house.db.rows("SELECT * FROM removals")}
+    assert removals == {1000 + job.id for job in wishes}
+    await house.imagine(user=ANN)
+    await privacy.resume()
+    assert len(await house.db.rows("SELECT id FROM jobs WHERE user_id = ?", (ANN,))) == 1, "done is done"
 
 
 async def test_the_summary_counts_and_measures(house: House, privacy: Privacy) -> None:
