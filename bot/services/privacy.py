@@ -12,7 +12,7 @@ from data.files import FileStore, size_of
 from data.handovers import Whose
 from data.personal import Personal, Subject
 
-_LISTED = ("jobs", "models", "pictures")
+_LISTED = ("jobs", "models")
 
 
 class Work(Protocol):
