@@ -49,5 +49,5 @@ async def test_no_query_walks_through_all_jobs_or_pictures(
     walks = [sql for sql, plan in plans.items() if "SCAN jobs" in plan or "SCAN pictures" in plan]
     assert walks == []
     used = " ".join(plans.values())
-    for index in ("jobs_measured (kind=? AND", "jobs_unannounced", "jobs_open", "jobs_by_time (user_id=? AND"):
+    for index in ("jobs_measured (kind=? AND", "jobs_unannounced", "jobs_open", "jobs_by_time (user_id=?"):
         assert index in used, f"{index}: {plans}"
