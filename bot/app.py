@@ -21,6 +21,7 @@ from bot.handovers import HandoverCards
 from bot.health import beat
 from bot.janitor import Janitor
 from bot.logs import keep_bounded
+from bot.messenger import Messenger
 from bot.services.access import Access
 from bot.services.digest import Digest
 from bot.services.downloads import Downloads
@@ -30,6 +31,7 @@ from bot.services.endpoint_hub import EndpointHub
 from bot.services.endpoints import EndpointService
 from bot.services.estimates import Estimates
 from bot.services.examples import Examples
+from bot.services.faces import Faces
 from bot.services.gallery import GalleryService
 from bot.services.handover_runner import HandoverRunner
 from bot.services.handover_work import HandoverWork
@@ -54,6 +56,7 @@ from data.models import Models
 from data.notes import Notes
 from data.pictures import Pictures
 from data.publications import Publications
+from data.removals import Removals
 from data.reports import Reports
 from data.secrets import Vault, read_keys
 from data.settings import Settings
@@ -91,7 +94,9 @@ class App:
     notes: Notes
     reports: Reports
     reporting: ReportService
+    removals: Removals
     janitor: Janitor
+    messenger: Messenger
     cards: Cards
     vault: Vault
     dispatcher: Dispatcher
@@ -165,6 +170,9 @@ class App:
         )
         self._build_endpoints()
         self.bot = LikenessBot(self)
+        self.removals = Removals(self.db)
+        self.janitor = Janitor(self)
+        self.messenger = Messenger(self.bot, self.janitor.take_down)
         self.cards = Cards(self)
         self.dispatcher = Dispatcher(
             self.db,
@@ -179,8 +187,8 @@ class App:
         self._build_handovers()
         self.notes = Notes(self.db)
         self.reports = Reports(self.db)
-        self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports)
-        self.janitor = Janitor(self)
+        shared = Gallery(self.db)
+        self.reporting = ReportService(self.db, self.jobs, self.pictures, self.reports, shared)
         self.privacy = Privacy(
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
         )
@@ -211,9 +219,11 @@ class App:
             base=self.config.base,
             wake=self.dispatcher.wake,
         )
-        self.redrawing = Redrawing(self.imagining, self.jobs, self.models, self.pictures, self.settings)
-        shared = Gallery(self.db)
-        self.gallery = GalleryService(shared, self.jobs, self.pictures, self.settings, self.access)
+        faces = Faces(self.models, self.jobs, self.pictures, Endpoints(self.db))
+        self.redrawing = Redrawing(
+            self.imagining, self.jobs, self.models, self.pictures, self.settings, faces
+        )
+        self.gallery = GalleryService(shared, self.jobs, self.pictures, self.settings, self.access, faces)
         self.digest = Digest(shared, self.gallery, post=partial(post_digest, self))
 
     def _build_endpoints(self) -> None:

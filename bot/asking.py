@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import discord
 
 from bot.cards import post_card
-from bot.channels import age_restricted, origin_of, person_of
+from bot.channels import age_restricted, may_write, origin_of, person_of
+from bot.faults import FAULTS
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
@@ -22,6 +24,8 @@ from inference.prompt_length import unread
 if TYPE_CHECKING:
     from bot.client import LikenessBot
 
+log = logging.getLogger(__name__)
+
 
 class Ask(NamedTuple):
     """Who asks for a job and where its card goes, and what the rules ask about them."""
@@ -33,7 +37,19 @@ class Ask(NamedTuple):
 def asker_of(interaction: discord.Interaction[LikenessBot]) -> Asker:
     """What the rules ask about a person of a server. Raises Refusal outside of one."""
     person = person_of(interaction)
-    return Asker(person["role_ids"], person["manager"], age_restricted(interaction))
+    return Asker(
+        person["role_ids"], person["manager"], age_restricted(interaction), writes=may_write(interaction)
+    )
+
+
+async def ask_here(interaction: discord.Interaction[LikenessBot], *, private: bool = False) -> Ask:
+    """Who asks for a drawing on a server; its card goes to them alone if they wish, or may not write here.
+
+    Raises Refusal as `origin_of` and `private_origin` do.
+    """
+    asker = asker_of(interaction)
+    place = private_origin if private or not asker.writes else origin_of
+    return Ask(await place(interaction), asker)
 
 
 async def private_origin(interaction: discord.Interaction[LikenessBot]) -> Origin:
@@ -58,7 +74,7 @@ async def ask_of(interaction: discord.Interaction[LikenessBot], job_id: int) -> 
     Raises Refusal: no_such_job, and as `origin_of` does.
     """
     if interaction.guild_id is not None:
-        return Ask(await origin_of(interaction), asker_of(interaction))
+        return await ask_here(interaction)
     app = interaction.client.app
     job = await app.jobs.get(job_id)
     guild = app.bot.get_guild(job.guild_id) if job is not None else None
@@ -82,20 +98,25 @@ async def deliver(
 ) -> None:
     """Post the card of a queued drawing, and tell the person alone what only they should know.
 
-    Raises Refusal(dm_closed) when a private card can't reach them; the drawing is then called off.
+    Raises Refusal(dm_closed) when a private card can't reach them; the drawing is then called off. Where
+    Discord can't take the card just now, the drawing stays in the queue and is shown later.
     """
     app, locale, asked = interaction.client.app, ask.origin["locale"], DrawPayload.of(job)
+    said = list(notes)
     try:
         await post_card(app, job, ask.origin["channel_id"])
     except discord.Forbidden as error:
         await app.dispatcher.cancel(job.id)
         raise Refusal("dm_closed" if asked.private else "bot_permissions") from error
-    said = list(notes)
+    except FAULTS as error:
+        log.warning("the card of job %d could not be posted: %s", job.id, error)
+        said.append(t(locale, "draw.unseen"))
+    else:
+        if asked.private and interaction.guild_id is not None:
+            said.append(t(locale, "draw.private" if ask.asker.writes else "draw.private_here"))
     cut = await asyncio.to_thread(unread, asked.base, asked.prompt)
     if cut:
         said.append(t(locale, "draw.cut", cut=quoted(cut, 200)))
-    if asked.private and interaction.guild_id is not None:
-        said.append(t(locale, "draw.private"))
     if said:
         await answer(interaction, "\n".join(said), Accent.waiting)
     else:

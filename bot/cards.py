@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
 
-from bot.channels import is_final, samples_channel
+from bot.channels import samples_channel
+from bot.faults import FAULTS, Fault, fault_of, nowhere_to_go
+from bot.messenger import Place, Render, Sheet, Shown, Subject
+from bot.pace import Rank
 from bot.services.access import paused_at
 from bot.services.shots import Shot, shots_of
+from bot.showcase import entry_of
 from bot.ui.draw_card import draw_card, result_card
 from bot.ui.gallery_card import vote_row
 from bot.ui.pictures import files_of, uploads_of
 from bot.ui.train_card import samples_card, train_card
 from data.jobs import Job, JobKind, JobState
 from data.pictures import Picture
+from data.recent import Recent
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -33,8 +40,13 @@ log = logging.getLogger(__name__)
 EDIT_SECONDS = 5.0
 """Least time between two edits of a card while only its progress changes."""
 
-POST_SECONDS = 5.0
-"""How long the command that made a job may take to post its card, before the job's end posts one."""
+POST_AGAIN_SECONDS = 15.0
+"""Before a first card is posted once more that Discord did not take."""
+
+_CROWD = 10
+"""Waiting cards in one channel from which on none says that its place changed."""
+
+_REMEMBERED = 10_000
 
 
 async def card_of(app: App, job: Job, shots: Sequence[Shot] = ()) -> ui.LayoutView:
@@ -44,11 +56,22 @@ async def card_of(app: App, job: Job, shots: Sequence[Shot] = ()) -> ui.LayoutVi
     return build(job, place=place, paused=paused, shots=shots)
 
 
-async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
-    """Post a job's card as a message of its own and remember where it is."""
-    channel = app.bot.get_partial_messageable(channel_id, guild_id=job.guild_id)
-    message = await channel.send(view=await card_of(app, job))
-    await app.jobs.set_message(job.id, channel_id, message.id)
+async def post_card(app: App, job: Job, channel_id: int) -> Shown | None:
+    """Post a job's card as a message of its own, unless it stands there already; None where it can't.
+
+    Raises one of `FAULTS`; one that may pass is mended in the background.
+    """
+
+    async def first() -> Sheet | None:
+        current = await app.jobs.get(job.id)
+        return Sheet(await card_of(app, current)) if current and not current.state.ended else None
+
+    try:
+        message = await app.messenger.show(_subject(app, job, channel_id), first, Rank.first)
+    except FAULTS as error:
+        if fault_of(error) is Fault.trouble:
+            app.cards.post_later(job.id)
+        raise
     app.dispatcher.job_changed(job.id)  # it may have begun before there was a card to show that on
     return message
 
@@ -57,12 +80,21 @@ async def post_card(app: App, job: Job, channel_id: int) -> discord.Message:
 class _Live:
     """What the card of a job that has not ended shows."""
 
-    state: JobState
-    phase: str | None
-    when: float
+    channel_id: int
+    state: JobState = JobState.queued
+    phase: str | None = None
+    when: float = 0.0
     """Time of the last edit."""
     rendered: object = None
+    message_id: int | None = None
+    """Which message has `attached`."""
     attached: dict[Shot, discord.Attachment] = field(default_factory=dict)
+
+    def begin(self, job: Job, now: float) -> None:
+        """An edit shows the job as it is now."""
+        self.state, self.phase, self.when = job.state, job.phase, now
+        if self.message_id != job.message_id:
+            self.message_id, self.rendered, self.attached = job.message_id, None, {}
 
 
 class Cards:
@@ -70,129 +102,159 @@ class Cards:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._live: dict[int, _Live] = {}
-        self._gone: set[int] = set()
-        """Messages that are no longer there to edit."""
+        self._live: Recent[int, _Live] = Recent(_REMEMBERED)
+        self._begun = time.time()
+        self._unposted: Recent[int, None] = Recent(_REMEMBERED)
+        """Jobs whose command could not post the card."""
+
+    def post_later(self, job_id: int) -> None:
+        """Post a job's card without the command that should have."""
+        self._unposted[job_id] = None
+        loop = asyncio.get_running_loop()
+        loop.call_later(POST_AGAIN_SECONDS, self._app.dispatcher.job_changed, job_id)
 
     async def job_changed(self, job: Job) -> None:
         """Show progress, at most every few seconds; a new state, phase or place at once."""
-        now = asyncio.get_running_loop().time()
-        live = self._live.get(job.id) or _Live(JobState.queued, None, 0.0)
-        same = job.state is JobState.running and (live.state, live.phase) == (job.state, job.phase)
-        if job.message_id is None or (same and now - live.when < EDIT_SECONDS):
+        if job.message_id is None:
+            await self._post_forgotten(job)
             return
-        live.state, live.phase, live.when = job.state, job.phase, now
+        now = asyncio.get_running_loop().time()
+        live = self._live.get(job.id) or _Live(job.channel_id)
+        same = (live.state, live.phase) == (job.state, job.phase)
+        if same and job.state is JobState.running and now - live.when < EDIT_SECONDS:
+            return
+        if same and live.rendered and job.state is JobState.queued and self._crowded(job.channel_id):
+            return
         self._live[job.id] = live
         await self._app.bot.up.wait()
         try:
-            await self._show(job, live)
-        except (discord.HTTPException, OSError) as error:
+            await self._progress(job, live)
+        except FAULTS as error:
             # The next change shows it; only a job's end has to arrive.
             log.warning("the card of job %s could not be edited: %s", job.id, error)
 
-    async def _show(self, job: Job, live: _Live) -> None:
+    def _crowded(self, channel_id: int) -> bool:
+        waiting = [one for one in self._live.values() if one.state is JobState.queued]
+        return sum(one.channel_id == channel_id for one in waiting) > _CROWD
+
+    async def _post_forgotten(self, job: Job) -> None:
+        """Post the first card where nobody else will: the command could not, or ended with its process."""
+        if job.id not in self._unposted and job.created_at >= self._begun:
+            return
+        await self._app.bot.up.wait()
+        try:
+            await post_card(self._app, job, job.channel_id)
+        except FAULTS as error:
+            log.warning("the card of job %s could not be posted: %s", job.id, error)
+
+    async def _progress(self, job: Job, live: _Live) -> None:
         """Edit a live card, if it would change; of its pictures only those go up that did."""
+        drawn: tuple[object, list[Shot]] = (None, [])
+
+        async def render() -> Sheet | None:
+            nonlocal drawn
+            current = await self._app.jobs.get(job.id)
+            if current is None or current.state.ended:
+                return None
+            live.begin(current, asyncio.get_running_loop().time())
+            files = await self._shots(current, live)
+            view = await card_of(self._app, current, [*files])
+            drawn = (view.to_components(), [*files])  # type: ignore[no-untyped-call]
+            return Sheet(view, [*files.values()]) if drawn != live.rendered else None
+
+        later = partial(self._app.dispatcher.job_changed, job.id)
+        message = await self._app.messenger.update(_subject(self._app, job, job.channel_id), render, later)
+        if message is not None:
+            live.rendered = drawn
+            attached = {attachment.filename: attachment for attachment in message.attachments}
+            live.attached = {shot: attached[shot.name] for shot in drawn[1] if shot.name in attached}
+
+    async def _shots(self, job: Job, live: _Live) -> dict[Shot, discord.File | discord.Attachment]:
+        """A job's pictures of itself: those that its message has, and the others as uploads."""
         shots = await asyncio.to_thread(shots_of, self._app.files, job)
         new = await asyncio.to_thread(uploads_of, [shot for shot in shots if shot not in live.attached])
         here: Mapping[Shot, discord.File | discord.Attachment] = {**live.attached, **new}
-        files = {shot: here[shot] for shot in shots if shot in here}
-        view = await card_of(self._app, job, [*files])
-        rendered = (view.to_components(), [*files])  # type: ignore[no-untyped-call]
-        if live.rendered == rendered:
-            return
-        message = await self._edit(job, view, [*files.values()])
-        if message is not None:
-            live.rendered = rendered
-            attached = {attachment.filename: attachment for attachment in message.attachments}
-            live.attached = {shot: attached[shot.name] for shot in files if shot.name in attached}
+        return {shot: here[shot] for shot in shots if shot in here}
 
     async def finished(self, job: Job) -> None:
         """Show the end of a job; the pictures of a drawing follow in `pictures_ready`."""
         await self._app.bot.up.wait()
         self._live.pop(job.id, None)
-        if not _trains(job):
-            if job.state is not JobState.done:
-                await self._show_end(job, draw_card(job))
-            return
-        channel = await self._samples_channel(job) if job.state is JobState.done else None
-        shots = await asyncio.to_thread(shots_of, self._app.files, job)
-        files = await asyncio.to_thread(uploads_of, shots)
-        view = train_card(job, samples_channel=channel.id if channel else None, shots=[*files])
-        await self._show_end(job, view, [*files.values()])
+        self._unposted.pop(job.id, None)
+        if _trains(job):
+            channel = await self._samples_channel(job) if job.state is JobState.done else None
+            await self._show_end(job, partial(self._training_end, job, channel.id if channel else None))
+        elif job.state is not JobState.done:
+
+            async def ended() -> Sheet:
+                return Sheet(draw_card(job))
+
+            await self._show_end(job, ended)
 
     async def pictures_ready(self, job: Job, pictures: list[Picture]) -> None:
         """Show the pictures: samples in the samples channel, drawings on their card."""
         await self._app.bot.up.wait()
-        files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
         if not _trains(job):
-            model = await self._app.models.get(job.model_id) if job.model_id else None
-            await self._show_end(job, result_card(job, pictures, files, model), files)
+            await self._show_end(job, partial(self._result, job, pictures))
             return
         channel = await self._samples_channel(job)
-        target = channel or self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        try:
-            shared = await self._app.gallery.share_samples(job, pictures)
-            view = samples_card(job, files, vote_row(job.locale, shared, pictures[0].idx))
-            message = await target.send(view=view, files=files)
-            await self._app.gallery.posted(shared.id, message.channel.id, message.id)
-        except discord.HTTPException as error:
-            if not is_final(error):
-                raise
-            log.warning("the samples of job %s have nowhere to go: %s", job.id, error)
+        shared = await self._app.gallery.share_samples(job, pictures)
 
-    async def _show_end(self, job: Job, view: ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
+        async def samples() -> Sheet:
+            files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
+            return Sheet(samples_card(job, files, vote_row(job.locale, shared, pictures[0].idx)), files)
+
+        with nowhere_to_go(f"the samples of job {job.id}"):
+            channel_id = channel.id if channel else job.channel_id
+            await self._app.messenger.show(entry_of(self._app, shared, channel_id), samples)
+
+    async def _training_end(self, job: Job, samples_channel: int | None) -> Sheet:
+        shots = await asyncio.to_thread(shots_of, self._app.files, job)
+        files = await asyncio.to_thread(uploads_of, shots)
+        return Sheet(train_card(job, samples_channel=samples_channel, shots=[*files]), [*files.values()])
+
+    async def _result(self, job: Job, pictures: list[Picture]) -> Sheet:
+        files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
+        model = await self._app.models.get(job.model_id) if job.model_id else None
+        return Sheet(result_card(job, pictures, files, model), files)
+
+    async def _show_end(self, job: Job, render: Render) -> None:
         """Edit the card, or post a new one where the card was deleted."""
-        placed = await self._placed(job)
-        if placed.message_id is not None and await self._edit(placed, view, files):
-            return
-        if await self._app.jobs.get(job.id) is None:
-            return  # erased meanwhile, and its card with it
-        for file in files:
-            file.reset()
-        channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        try:
-            message = await channel.send(view=view, files=files)
-        except discord.HTTPException as error:
-            if not is_final(error):
-                raise
-            log.warning("the end of job %s has nowhere to go: %s", job.id, error)
-        else:
-            await self._app.jobs.set_message(job.id, message.channel.id, message.id)
 
-    async def _edit(
-        self, job: Job, view: ui.LayoutView, files: Sequence[discord.File | discord.Attachment]
-    ) -> discord.Message | None:
-        """Edit the card in place. None when it is gone, or can't be edited, as in an archived thread."""
-        if job.message_id is None or job.message_id in self._gone:
-            return None
-        channel = self._app.bot.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        message = channel.get_partial_message(job.message_id)
-        try:
-            return await message.edit(view=view, attachments=files)
-        except (discord.NotFound, discord.Forbidden) as error:
-            log.info("the card of job %s is gone: %s", job.id, error)
-            self._gone.add(job.message_id)
-            return None
-        except discord.HTTPException as error:
-            if not is_final(error):
-                raise
-            log.warning("the card of job %s can't be edited: %s", job.id, error)
-            return None
+        async def wanted() -> Sheet | None:
+            return await render() if await _wanted(self._app, job.id) else None
 
-    async def _placed(self, job: Job) -> Job:
-        """The job with its card's place, which the command that made it may be about to write."""
-        deadline = asyncio.get_running_loop().time() + POST_SECONDS
-        while True:
-            current = await self._app.jobs.get(job.id) or job
-            if current.message_id is not None or asyncio.get_running_loop().time() > deadline:
-                return current
-            await asyncio.sleep(0.2)
+        with nowhere_to_go(f"the end of job {job.id}"):
+            await self._app.messenger.show(_subject(self._app, job, job.channel_id), wanted)
 
     async def _samples_channel(self, job: Job) -> discord.TextChannel | None:
         guild = self._app.bot.get_guild(job.guild_id)
         if guild is None:
             return None
         return await samples_channel(guild, await self._app.settings.get(job.guild_id))
+
+
+def _subject(app: App, job: Job, channel_id: int) -> Subject:
+    """A job's card, which goes to `channel_id` if it is not there yet."""
+
+    async def find() -> Place | None:
+        current = await app.jobs.get(job.id)
+        if current is None or current.message_id is None:
+            return None
+        return Place(current.channel_id, current.message_id)
+
+    async def keep(place: Place) -> bool:
+        return await app.jobs.set_message(job.id, *place) and await _wanted(app, job.id)
+
+    return Subject(f"job:{job.id}", channel_id, job.guild_id, find, keep)
+
+
+async def _wanted(app: App, job_id: int) -> bool:
+    """Whether a job may have a card: it was not erased, and its pictures were not deleted."""
+    job = await app.jobs.get(job_id)
+    if job is None:
+        return False
+    return _trains(job) or job.state is not JobState.done or bool(await app.pictures.of_job(job_id))
 
 
 def _trains(job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""Where the bot may speak, and where it shows samples."""
+"""Where the bot and a person may speak, what a person may read, and where samples are shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import discord
 
+from bot.faults import Fault, fault_of
 from bot.services.refusal import Refusal
 from bot.ui.replies import language_of
 from data.jobs import Origin
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SAMPLES_NAME = "prompts"
 
 _NEEDED = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
+_READING = discord.Permissions(view_channel=True, read_message_history=True)
 
 
 def may_post(channel: discord.abc.GuildChannel) -> bool:
@@ -24,15 +26,43 @@ def may_post(channel: discord.abc.GuildChannel) -> bool:
     return channel.permissions_for(channel.guild.me) >= _NEEDED
 
 
+def permissions_in(interaction: discord.Interaction[LikenessBot], channel_id: int) -> discord.Permissions:
+    """What this person may do now in a channel of the server; nothing where we don't know the channel.
+
+    Of a private thread only Discord knows who is in it: there, it says so itself with what is pressed.
+    """
+    if interaction.channel_id == channel_id:
+        return interaction.permissions
+    channel = interaction.guild.get_channel_or_thread(channel_id) if interaction.guild else None
+    hidden = isinstance(channel, discord.Thread) and channel.is_private()
+    if channel is None or hidden or not isinstance(interaction.user, discord.Member):
+        return discord.Permissions.none()
+    return channel.permissions_for(interaction.user)
+
+
+def may_read(interaction: discord.Interaction[LikenessBot], channel_id: int) -> bool:
+    """Whether this person may read now what stands in a channel of the server."""
+    return permissions_in(interaction, channel_id) >= _READING
+
+
+def may_write(interaction: discord.Interaction[LikenessBot]) -> bool:
+    """Whether this person may write where they are: Discord offers buttons where they may not."""
+    return interaction.permissions >= _writing(interaction)
+
+
 async def origin_of(interaction: discord.Interaction[LikenessBot]) -> Origin:
-    """Who asks for a job, where, and in which language. Raises Refusal where no card could be kept true."""
+    """Who asks for a job, where, and in which language.
+
+    Raises Refusal where no card could be kept true, or where the person may not write: guild_only,
+    bot_permissions, may_not_write.
+    """
     if interaction.guild_id is None or interaction.channel_id is None:
         raise Refusal("guild_only")
-    needed = discord.Permissions(view_channel=True, attach_files=True)
-    in_thread = isinstance(interaction.channel, discord.Thread)
-    needed.update(send_messages=not in_thread, send_messages_in_threads=in_thread)
+    needed = discord.Permissions(view_channel=True, attach_files=True) | _writing(interaction)
     if not interaction.app_permissions >= needed:
         raise Refusal("bot_permissions")
+    if not may_write(interaction):
+        raise Refusal("may_not_write")
     return Origin(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,
@@ -74,9 +104,9 @@ def age_restricted(interaction: discord.Interaction[LikenessBot]) -> bool:
     )
 
 
-def is_final(error: discord.HTTPException) -> bool:
-    """Whether Discord will answer the same again, however often it is asked: gone, forbidden or invalid."""
-    return 400 <= error.status < 500 and error.status != 429
+def _writing(interaction: discord.Interaction[LikenessBot]) -> discord.Permissions:
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    return discord.Permissions(send_messages=not in_thread, send_messages_in_threads=in_thread)
 
 
 async def samples_channel(guild: discord.Guild, settings: GuildSettings) -> discord.TextChannel | None:
@@ -91,6 +121,6 @@ async def samples_channel(guild: discord.Guild, settings: GuildSettings) -> disc
     try:
         return await guild.create_text_channel(SAMPLES_NAME)
     except discord.HTTPException as error:
-        if not is_final(error):
+        if fault_of(error) is Fault.trouble:
             raise
         return None

@@ -12,6 +12,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import webhooks
+from bot.faults import FAULTS, Fault, fault_of
 from bot.permissions import tell_missing
 from bot.translator import Translator
 from bot.ui.buttons import CardButton
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from bot.app import App
 
 log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+"""Seconds between two tries to log in: each pause is twice as long as the one before."""
 
 # We never speak, so its warnings about missing voice libraries would only worry people.
 discord.VoiceClient.warn_nacl = False
@@ -63,11 +68,35 @@ class LikenessBot(commands.AutoShardedBot):
         """Set once the client is connected; before that there is nobody to post a card."""
         self.tree.error(self._on_command_error)
 
+    async def start(self, token: str, *, reconnect: bool = True) -> None:
+        """Serve until closed. While Discord can't be reached or is in trouble, try to log in again.
+
+        Raises discord.LoginFailure, and discord.HTTPException for what Discord refuses for good.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await super().start(token, reconnect=reconnect)
+            except (*FAULTS, discord.GatewayNotFound, OSError) as error:
+                if self.is_closed() or fault_of(error) in (Fault.gone, Fault.refused):
+                    raise
+                log.warning("Discord can't be reached, trying again in %.0f s: %s", pause, error)
+            await self._hang_up()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _hang_up(self) -> None:
+        """Leave nothing open of a log-in that failed: each begins with connections of its own."""
+        await self.http.close()
+        self.http.connector = discord.utils.MISSING
+
     async def setup_hook(self) -> None:
+        webhooks.install()
         await self.tree.set_translator(Translator())
         self.add_dynamic_items(CardButton, CardChannelSelect, CardRoleSelect, CardSelect)
         for extension in EXTENSIONS:
-            await self.load_extension(extension)
+            if extension not in self.extensions:  # loaded by a log-in that failed afterwards
+                await self.load_extension(extension)
         await self.tell_commands()
 
     async def on_ready(self) -> None:

@@ -7,9 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-import discord
-
-from bot.channels import is_final
+from bot.faults import FAULTS
+from bot.messenger import Place
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -49,18 +48,20 @@ class Janitor:
             except TimeoutError:
                 pass
 
+    async def take_down(self, place: Place) -> None:
+        """Have one more message removed."""
+        await self._app.removals.add(*place)
+        self.wake()
+
     async def remove_messages(self) -> None:
         """Remove messages from Discord; one that can't be removed now is tried again in the next round."""
-        for row in await self._app.db.rows("SELECT channel_id, message_id FROM removals"):
-            channel = self._app.bot.get_partial_messageable(row["channel_id"])
+        for place in await self._app.removals.all():
             try:
-                await channel.get_partial_message(row["message_id"]).delete()
-            except (discord.HTTPException, OSError) as error:
-                if not isinstance(error, discord.HTTPException) or not is_final(error):
-                    log.warning("message %d could not be removed yet: %s", row["message_id"], error)
-                    continue
-            async with self._app.db.transaction() as tx:
-                await tx.execute("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", tuple(row))
+                await self._app.messenger.remove(Place(*place))
+            except FAULTS as error:
+                log.warning("message %d could not be removed yet: %s", place[1], error)
+            else:
+                await self._app.removals.done(*place)
 
     async def note_guilds(self) -> None:
         """After connecting: which servers with data the bot is no longer in, and which it is in again."""

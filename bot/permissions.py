@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.channels import SAMPLES_NAME, may_post
+from bot.faults import FAULTS
 from bot.locales import language_for, t
+from bot.messenger import Sheet, Subject
 from bot.ui.look import Accent, note
 from data.settings import GuildSettings
 
@@ -57,9 +59,13 @@ async def tell_missing(app: App, guild: discord.Guild) -> None:
         channel = _admins_channel(guild, settings)
         if channel is not None:
             said = f"## {t(locale, 'help.missing_title')}\n" + "\n".join(lines)
+
+            async def sheet() -> Sheet:
+                return Sheet(note(said, Accent.failed))
+
             try:
-                await channel.send(view=note(said, Accent.failed))
-            except discord.HTTPException as error:
+                await app.messenger.show(Subject(f"{key}:{state}", channel.id, guild.id), sheet)
+            except FAULTS as error:
                 log.warning("server %d could not be told: %s", guild.id, error)
     await app.notes.put(key, state)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
 
-from bot.channels import is_final, may_post, samples_channel
+from bot.channels import may_post, samples_channel
+from bot.faults import nowhere_to_go
 from bot.locales import language_for
+from bot.messenger import Place, Sheet, Subject
 from bot.services.gallery import Entry
 from bot.services.refusal import Refusal
 from bot.ui.gallery_card import Media, digest_card, shared_card, vote_row
@@ -50,33 +53,49 @@ async def render(app: App, shared: Shared, media: Sequence[Media]) -> ui.LayoutV
     return shared_card(shared, job, picture, model, media)
 
 
-async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) -> str:
-    """Post an entry's card, unless it stands there already, and return its address.
+def entry_of(app: App, shared: Shared, channel_id: int) -> Subject:
+    """The card of an entry, which goes to `channel_id` if it is not there yet."""
 
-    Raises Refusal: no_such_card, and discord.HTTPException.
+    async def find() -> Place | None:
+        with suppress(Refusal):
+            current = await app.gallery.get(shared.id, shared.guild_id)
+            if current.channel_id is not None and current.message_id is not None:
+                return Place(current.channel_id, current.message_id)
+        return None
+
+    async def keep(place: Place) -> bool:
+        return await app.gallery.posted(shared.id, *place)
+
+    return Subject(f"shared:{shared.id}", channel_id, shared.guild_id, find, keep)
+
+
+async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) -> str:
+    """Post an entry's card, or bring the one that stands there up to date, and return its address.
+
+    Raises Refusal: no_such_card, picture_gone, nowhere_to_share, and what else calls to Discord do.
     """
-    if shared.channel_id is not None and shared.message_id is not None:
-        place = app.bot.get_partial_messageable(shared.channel_id, guild_id=shared.guild_id)
+
+    async def sheet() -> Sheet:
+        current = await app.gallery.get(shared.id, shared.guild_id)
+        picture = await app.pictures.get(shared.picture_id)
+        if picture is None:
+            raise Refusal("no_such_card")
         try:
-            return (await place.fetch_message(shared.message_id)).jump_url
-        except (discord.NotFound, discord.Forbidden):
-            pass  # somebody deleted it: once more, then
-    picture = await app.pictures.get(shared.picture_id)
-    if picture is None:
-        raise Refusal("no_such_card")
-    try:
-        files = await asyncio.to_thread(files_of, [picture.path])
-    except OSError as error:
-        raise Refusal("picture_gone") from error
-    message = await channel.send(view=await render(app, shared, files), files=files)
-    await app.gallery.posted(shared.id, channel.id, message.id)
+            files = await asyncio.to_thread(files_of, [picture.path])
+        except OSError as error:
+            raise Refusal("picture_gone") from error
+        return Sheet(await render(app, current, files), files)
+
+    message = await app.messenger.show(entry_of(app, shared, channel.id), sheet)
+    if message is None:
+        raise Refusal("nowhere_to_share")
     return message.jump_url
 
 
 async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> None:
     """Show a server its best prompts of the week, where it may be shown at all.
 
-    Raises discord.HTTPException when it is worth another try.
+    Raises what calls to Discord do when it is worth another try.
     """
     await app.bot.up.wait()
     channel = await gallery_channel(app, guild_id)
@@ -85,15 +104,14 @@ async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> No
         return
     settings = await app.settings.get(guild_id)
     language = settings.language if settings.language != "auto" else channel.guild.preferred_locale
-    files = await thumbnails(entries)
-    try:
-        await channel.send(
-            view=digest_card(language_for(language), entries, files), files=list(files.values())
-        )
-    except discord.HTTPException as error:
-        if not is_final(error):
-            raise
-        log.info("the digest of guild %d has nowhere to go: %s", guild_id, error)
+
+    async def sheet() -> Sheet:
+        files = await thumbnails(entries)
+        return Sheet(digest_card(language_for(language), entries, files), [*files.values()])
+
+    best = "-".join(str(entry.shared.id) for entry in entries)
+    with nowhere_to_go(f"the digest of guild {guild_id}"):
+        await app.messenger.show(Subject(f"digest:{guild_id}:{best}", channel.id, guild_id), sheet)
 
 
 async def thumbnails(entries: Iterable[Entry]) -> dict[int, discord.File]:

@@ -111,6 +111,15 @@ class Endpoints:
         )
         return _endpoint(row) if row else None
 
+    async def that_drew(self, job_id: int) -> Endpoint | None:
+        """The endpoint that was asked for a drawing; None when none was, or when it is gone."""
+        row = await self._db.row(
+            f"SELECT {_COLUMNS} FROM endpoints"
+            " WHERE id = (SELECT endpoint_id FROM draw_times WHERE job_id = ?)",
+            (job_id,),
+        )
+        return _endpoint(row) if row else None
+
     async def set_url(self, endpoint_id: int, url: str) -> None:
         """Hugging Face gives a new endpoint its address only after a while."""
         async with self._db.transaction() as tx:

@@ -92,17 +92,19 @@ class Gallery:
         row = await self._db.row(f"SELECT {_COLUMNS} FROM shared WHERE id = ?", (shared_id,))
         return _shared(row) if row else None
 
-    async def of_picture(self, picture_id: int) -> Shared | None:
-        row = await self._db.row(f"SELECT {_COLUMNS} FROM shared WHERE picture_id = ?", (picture_id,))
-        return _shared(row) if row else None
+    async def of_job(self, job_id: int) -> list[Shared]:
+        """The entries of a job's pictures."""
+        rows = await self._db.rows(f"SELECT {_COLUMNS} FROM shared WHERE job_id = ?", (job_id,))
+        return [_shared(row) for row in rows]
 
-    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> None:
-        """Remember where the card is."""
+    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> bool:
+        """Remember where the card is. False when there is no such entry any more."""
         async with self._db.transaction() as tx:
-            await tx.execute(
+            cursor = await tx.execute(
                 "UPDATE shared SET channel_id = ?, message_id = ? WHERE id = ?",
                 (channel_id, message_id, shared_id),
             )
+        return cursor.rowcount > 0
 
     async def vote(self, shared_id: int, user_id: int, works: bool) -> Shared | None:
         """Count a person's vote in place of an earlier one; the same once more takes it back.

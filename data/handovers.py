@@ -184,13 +184,14 @@ class Handovers:
             handover_id, ("asked", "running"), tx, state=state, finished_at=time.time(), **outcome
         )
 
-    async def set_message(self, handover_id: int, channel_id: int, message_id: int) -> None:
-        """Remember where its card is."""
+    async def set_message(self, handover_id: int, channel_id: int, message_id: int) -> bool:
+        """Remember where its card is. False when there is no such handover any more."""
         async with self._db.transaction() as tx:
-            await tx.execute(
+            cursor = await tx.execute(
                 "UPDATE handovers SET channel_id = ?, message_id = ? WHERE id = ?",
                 (channel_id, message_id, handover_id),
             )
+        return cursor.rowcount > 0
 
     async def mark_announced(self, handover_id: int) -> None:
         async with self._db.transaction() as tx:

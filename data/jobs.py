@@ -151,9 +151,18 @@ class Jobs:
         row = await self._db.row(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,))
         return _job(row) if row else None
 
-    async def set_message(self, job_id: int, channel_id: int, message_id: int) -> None:
-        """Remember where the job's progress card is."""
-        await self._update(job_id, channel_id=channel_id, message_id=message_id)
+    async def set_message(self, job_id: int, channel_id: int, message_id: int) -> bool:
+        """Remember where the job's progress card is. False when there is no such job any more."""
+        return await self._update(job_id, channel_id=channel_id, message_id=message_id)
+
+    async def message(self, job_id: int, tx: Connection) -> list[tuple[int, int]]:
+        """Channel and id of the job's card, if there is one at this moment of the transaction."""
+        rows = await self._db.rows(
+            "SELECT channel_id, message_id FROM jobs WHERE id = ? AND message_id IS NOT NULL",
+            (job_id,),
+            within=tx,
+        )
+        return [(row["channel_id"], row["message_id"]) for row in rows]
 
     async def start(self, job_id: int) -> Job | None:
         """queued -> running. None when the job is no longer queued."""
@@ -312,12 +321,13 @@ class Jobs:
     async def mark_announced(self, job_id: int) -> None:
         await self._update(job_id, announced=1)
 
-    async def _update(self, job_id: int, **changes: Any) -> None:
+    async def _update(self, job_id: int, **changes: Any) -> bool:
         async with self._db.transaction() as tx:
-            await tx.execute(
+            cursor = await tx.execute(
                 f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in changes)} WHERE id = ?",
                 (*changes.values(), job_id),
             )
+        return cursor.rowcount > 0
 
     async def _move(
         self, job_id: int, states: tuple[str, ...], tx: Connection | None = None, **changes: Any

@@ -47,6 +47,11 @@ class Model:
     uses: int
     """How many drawings were made with it."""
 
+    def is_called(self, said: str) -> bool:
+        """Whether `said` means this model: its number, its title, its name or its trigger phrase."""
+        names = (str(self.id), self.title, self.name, self.trigger)
+        return said.strip().casefold() in {name.casefold() for name in names}
+
     def usable_by(self, user_id: int, guild_id: int) -> bool:
         """Whether a person may draw with it in a guild."""
         return self.guild_id == guild_id and (self.owner_id == user_id or self.shared)

@@ -69,13 +69,14 @@ class Reports:
         )
         return [_report(row) for row in rows]
 
-    async def set_message(self, report_id: int, channel_id: int, message_id: int) -> None:
-        """Remember where the moderators' card is."""
+    async def set_message(self, report_id: int, channel_id: int, message_id: int) -> bool:
+        """Remember where the moderators' card is. False when there is no such report any more."""
         async with self._db.transaction() as tx:
-            await tx.execute(
+            cursor = await tx.execute(
                 "UPDATE reports SET channel_id = ?, message_id = ? WHERE id = ?",
                 (channel_id, message_id, report_id),
             )
+        return cursor.rowcount > 0
 
     async def close(self, report: Report, state: str, tx: Connection | None = None) -> list[Report]:
         """Give all open reports of a picture their end and return them."""

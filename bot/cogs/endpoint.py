@@ -11,6 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.locales import t
+from bot.rules import admins_guild, offered_deployment, payers
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
@@ -211,14 +212,11 @@ class Endpoint(commands.Cog):
         await answer(interaction, f"{said}\n{cost_text(locale, endpoint, seconds)}", Accent.done)
 
 
-@on_press("deploy")
+@on_press("deploy", offered_deployment)
 async def deploy(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
     """The explicit yes: only whom the offer was made to, and for a server only who manages it, may say it."""
     await interaction.response.defer(ephemeral=True, thinking=True)
-    allowed: dict[Scope, int] = {"user": interaction.user.id}
-    if interaction.guild_id is not None and interaction.permissions.manage_guild:
-        allowed["guild"] = interaction.guild_id
-    endpoint = await interaction.client.app.endpoint_deploys.accept(number, allowed)
+    endpoint = await interaction.client.app.endpoint_deploys.accept(number, payers(interaction))
     said = t(await language_of(interaction), "endpoint.deployed", title=title_of(endpoint))
     await answer(interaction, said, Accent.done)
 
@@ -227,9 +225,7 @@ def _scope(interaction: discord.Interaction[LikenessBot], server: bool) -> tuple
     """Whose endpoint is meant. Raises Refusal: not_admin."""
     if not server or interaction.guild_id is None:
         return "user", interaction.user.id
-    if not interaction.permissions.manage_guild:
-        raise Refusal("not_admin")
-    return "guild", interaction.guild_id
+    return "guild", admins_guild(interaction)
 
 
 async def setup(bot: LikenessBot) -> None:

@@ -11,6 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.locales import t
+from bot.rules import anybody
 from bot.selfies import strip
 from bot.services.refusal import Refusal
 from bot.translator import options, text
@@ -54,7 +55,7 @@ class Help(commands.Cog):
         ]
 
 
-@on_press("help")
+@on_press("help", anybody)
 async def turn_page(interaction: discord.Interaction[LikenessBot], page: int, _index: int) -> None:
     page = min(page, len(PAGES) - 1)
     files = await _pictures(interaction, page)

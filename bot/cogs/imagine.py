@@ -8,8 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.asking import Ask, asker_of, deliver, private_origin
-from bot.channels import origin_of
+from bot.asking import Ask, ask_here, deliver
 from bot.locales import t
 from bot.services.imagining import BASE
 from bot.services.wording import ME
@@ -65,7 +64,7 @@ class Imagine(commands.Cog):
         # At once: beside a checkpoint being written, even a small commit can take longer than Discord waits.
         await interaction.response.defer(ephemeral=True, thinking=True)
         app = interaction.client.app
-        origin = await (private_origin if private else origin_of)(interaction)
+        origin, asker = await ask_here(interaction, private=private)
         model_id, base = await app.imagining.pick(model, origin["user_id"], origin["guild_id"])
         job = await app.imagining.submit(
             prompt,
@@ -80,13 +79,13 @@ class Imagine(commands.Cog):
             style=style or None,
             backend=next((one for one in BACKENDS if one == backend), None),
             private=private,
-            asker=asker_of(interaction),
+            asker=asker,
             **origin,
         )
         notes = []
         if model_id is None and job.lane is Lane.gpu and ME.search(prompt):
             notes.append(t(origin["locale"], "draw.nobody"))
-        await deliver(interaction, job, Ask(origin, asker_of(interaction)), notes)
+        await deliver(interaction, job, Ask(origin, asker), notes)
 
     @imagine.autocomplete("model")
     async def offer_models(

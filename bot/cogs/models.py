@@ -11,6 +11,7 @@ from discord.ext import commands
 
 from bot.channels import person_of
 from bot.locales import t
+from bot.rules import anybody, own_model, usable_model
 from bot.services.refusal import Refusal
 from bot.translator import text
 from bot.ui.buttons import on_press
@@ -37,27 +38,27 @@ class Models(commands.Cog):
         await show(interaction, view, files)
 
 
-@on_press("models")
+@on_press("models", anybody)
 async def turn_page(interaction: discord.Interaction[LikenessBot], page: int, _index: int) -> None:
     await interaction.response.defer()
     view, files = await _page(interaction, page)
     await replace(interaction, view, files)
 
 
-@on_press("model")
+@on_press("model", usable_model)
 async def open_model(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     await interaction.response.defer()
     await _show_model(interaction, model_id)
 
 
-@on_press("prefer")
+@on_press("prefer", own_model)
 async def prefer(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     await interaction.response.defer()
     await interaction.client.app.owned.prefer(model_id, interaction.user.id)
     await _show_model(interaction, model_id)
 
 
-@on_press("sharemodel")
+@on_press("sharemodel", own_model)
 async def share_model(interaction: discord.Interaction[LikenessBot], model_id: int, shared: int) -> None:
     """Let the server draw with a model, or keep it private again, which nothing can forbid."""
     await interaction.response.defer()
@@ -68,7 +69,7 @@ async def share_model(interaction: discord.Interaction[LikenessBot], model_id: i
     await _show_model(interaction, model_id)
 
 
-@on_press("renamemodel")
+@on_press("renamemodel", own_model)
 async def rename(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     app = interaction.client.app
     model = await app.owned.own(model_id, interaction.user.id)
@@ -82,7 +83,7 @@ async def rename(interaction: discord.Interaction[LikenessBot], model_id: int, _
     await interaction.response.send_modal(asking(form, submitted))
 
 
-@on_press("forget")
+@on_press("forget", own_model)
 async def forget(interaction: discord.Interaction[LikenessBot], model_id: int, confirmed: int) -> None:
     """Remove a model; the first press only asks."""
     app, locale = interaction.client.app, await language_of(interaction)

@@ -9,9 +9,11 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot.locales import has, t
+from bot.rules import anybody
 from bot.services.privacy import Summary
 from bot.translator import text
 from bot.ui.buttons import CardButton, on_press
+from bot.ui.gate import nth
 from bot.ui.look import Accent, bytes_of, card, note, rule
 from bot.ui.replies import language_of, replace, show
 from bot.ui.settings_panel import kept_pictures
@@ -33,7 +35,7 @@ class Privacy(commands.Cog):
         await show(interaction, _card(locale, summary, kept))
 
 
-@on_press("download")
+@on_press("download", anybody)
 async def download(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
     """The archive, one message a part: each is as big as Discord allows."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -48,10 +50,11 @@ async def download(interaction: discord.Interaction[LikenessBot], _id: int, _ind
             await interaction.followup.send(file=discord.File(part), ephemeral=True)
 
 
-@on_press("erase")
+@on_press("erase", anybody)
 async def erase(interaction: discord.Interaction[LikenessBot], what: int, confirmed: int) -> None:
     """Erase the photos, or everything; the first press only asks."""
     app, locale = interaction.client.app, await language_of(interaction)
+    what = nth((PHOTOS, EVERYTHING), what)
     if not confirmed:
         await show(interaction, _ask(locale, what))
         return

@@ -9,9 +9,8 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.asking import Ask, asker_of, deliver
-from bot.channels import age_restricted, origin_of
-from bot.services.gallery import Entry
+from bot.asking import ask_here, deliver
+from bot.rules import guild_of, may_see, member, shared_card
 from bot.services.refusal import Refusal
 from bot.showcase import render, thumbnails
 from bot.translator import options, text
@@ -59,43 +58,43 @@ class Prompts(commands.Cog):
         await _open(interaction, Order.search, words)
 
 
-@on_press("promptstop")
+@on_press("promptstop", member)
 async def turn_top(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
     await _turn(interaction, Order.top, number)
 
 
-@on_press("promptsnew")
+@on_press("promptsnew", member)
 async def turn_new(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
     await _turn(interaction, Order.new, number)
 
 
-@on_press("promptsmine")
+@on_press("promptsmine", member)
 async def turn_mine(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
     await _turn(interaction, Order.mine, number)
 
 
-@on_press("promptssearch")
+@on_press("promptssearch", member)
 async def turn_search(interaction: discord.Interaction[LikenessBot], search_id: int, number: int) -> None:
     await _turn(interaction, Order.search, number, search_id)
 
 
-@on_press("works")
+@on_press("works", shared_card)
 async def works(interaction: discord.Interaction[LikenessBot], shared_id: int, _index: int) -> None:
     """This prompt works; once more takes it back."""
     await _vote(interaction, shared_id, True)
 
 
-@on_press("fails")
+@on_press("fails", shared_card)
 async def fails(interaction: discord.Interaction[LikenessBot], shared_id: int, _index: int) -> None:
     """This prompt doesn't work; once more takes it back."""
     await _vote(interaction, shared_id, False)
 
 
-@on_press("tryon")
+@on_press("tryon", shared_card)
 async def try_on(interaction: discord.Interaction[LikenessBot], shared_id: int, _index: int) -> None:
     """The same prompt and settings, with the presser's own model."""
     await interaction.response.defer(ephemeral=True, thinking=True)
-    app, ask = interaction.client.app, Ask(await origin_of(interaction), asker_of(interaction))
+    app, ask = interaction.client.app, await ask_here(interaction)
     shared = await app.gallery.get(shared_id, ask.origin["guild_id"])
     job = await app.redrawing.try_on(shared, asker=ask.asker, **ask.origin)
     await deliver(interaction, job, ask)
@@ -105,7 +104,7 @@ async def _open(interaction: discord.Interaction[LikenessBot], order: Order, wor
     await interaction.response.defer(ephemeral=True, thinking=True)
     search_id = 0
     if order is Order.search:
-        search_id = await interaction.client.app.gallery.search(_guild(interaction), words)
+        search_id = await interaction.client.app.gallery.search(guild_of(interaction), words)
     await _show(interaction, order, 0, search_id)
 
 
@@ -120,10 +119,10 @@ async def _show(
     interaction: discord.Interaction[LikenessBot], order: Order, number: int, search_id: int
 ) -> None:
     """Put a page into the answer that was begun."""
-    app, guild_id = interaction.client.app, _guild(interaction)
+    app, guild_id = interaction.client.app, guild_of(interaction)
     words = await app.gallery.searched(search_id, guild_id) if order is Order.search else ""
     page = await app.gallery.page(guild_id, order, number, user_id=interaction.user.id, words=words)
-    shown = [entry for entry in page.entries if _may_see(interaction, entry)]
+    shown = [entry for entry in page.entries if may_see(interaction, entry.shared.channel_id)]
     files = await thumbnails(shown)
     view: ui.LayoutView = page_card(
         await language_of(interaction),
@@ -137,26 +136,14 @@ async def _show(
     await interaction.edit_original_response(view=view, attachments=list(files.values()))
 
 
-def _may_see(interaction: discord.Interaction[LikenessBot], entry: Entry) -> bool:
-    """What an age-restricted channel shows stays out of the others."""
-    channel = interaction.guild and interaction.guild.get_channel(entry.shared.channel_id or 0)
-    return age_restricted(interaction) or not (isinstance(channel, discord.TextChannel) and channel.is_nsfw())
-
-
 async def _vote(interaction: discord.Interaction[LikenessBot], shared_id: int, works: bool) -> None:
     app, message = interaction.client.app, interaction.message
     if message is None:
         raise Refusal("no_such_card")
-    shared = await app.gallery.vote(shared_id, interaction.user.id, _guild(interaction), works)
+    shared = await app.gallery.vote(shared_id, interaction.user.id, guild_of(interaction), works)
     # The message keeps its pictures; only what stands around them is drawn anew.
     media = [f"attachment://{attachment.filename}" for attachment in message.attachments]
     await interaction.response.edit_message(view=await render(app, shared, media))
-
-
-def _guild(interaction: discord.Interaction[LikenessBot]) -> int:
-    if interaction.guild_id is None:
-        raise Refusal("guild_only")
-    return interaction.guild_id
 
 
 async def setup(bot: LikenessBot) -> None:

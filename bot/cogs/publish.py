@@ -8,10 +8,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.rules import own_handover, own_model_or_message
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.forms import asking
+from bot.ui.gate import nth
 from bot.ui.handover_cards import CHOICES, PublishForm, export_card, public_card
 from bot.ui.replies import language_of, show
 
@@ -45,13 +47,13 @@ class Publish(commands.Cog):
         ][:25]
 
 
-@on_press("publish")
+@on_press("publish", own_model_or_message)
 async def publish(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     model = await interaction.client.app.owned.own(model_id, interaction.user.id)
     await _ask(interaction, model, "")
 
 
-@on_press("public")
+@on_press("public", own_handover)
 async def public(interaction: discord.Interaction[LikenessBot], handover_id: int, yes: int) -> None:
     """The second answer: everybody may see it, or it is called off."""
     await interaction.response.defer()
@@ -63,7 +65,7 @@ async def public(interaction: discord.Interaction[LikenessBot], handover_id: int
     await app.handover_cards.follow(interaction, handover_id)
 
 
-@on_press("stophandover")
+@on_press("stophandover", own_handover)
 async def stop(interaction: discord.Interaction[LikenessBot], handover_id: int, _index: int) -> None:
     await interaction.response.defer()
     app = interaction.client.app
@@ -71,16 +73,16 @@ async def stop(interaction: discord.Interaction[LikenessBot], handover_id: int, 
     await app.handover_cards.follow(interaction, handover_id)
 
 
-@on_press("export")
+@on_press("export", own_model_or_message)
 async def export(interaction: discord.Interaction[LikenessBot], model_id: int, place: int) -> None:
     """Write a model as a file; place 0 asks which one first."""
     app, locale = interaction.client.app, await language_of(interaction)
-    if not 1 <= place <= len(CHOICES):
+    if place == 0:
         model = await app.owned.own(model_id, interaction.user.id)
         await show(interaction, export_card(locale, model))
         return
+    format, half = nth(CHOICES, place - 1)
     await interaction.response.defer()
-    format, half = CHOICES[place - 1]
     handover = await app.publishing.export(model_id, format, half, user_id=interaction.user.id, locale=locale)
     await app.handover_cards.follow(interaction, handover.id)
 
@@ -118,11 +120,8 @@ async def _picked(interaction: discord.Interaction[LikenessBot], chosen: str) ->
         if usual is None:
             raise Refusal("nothing_to_publish")
         return usual
-    wanted = chosen.strip().casefold()
-    if wanted.isdigit():
-        return await app.owned.own(int(wanted), user_id)
     for model in await app.models.of_user(user_id, guild_id):
-        if wanted in (model.title.casefold(), model.name.casefold(), model.trigger.casefold()):
+        if model.is_called(chosen):
             return model
     raise Refusal("no_such_model")
 

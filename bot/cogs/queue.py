@@ -9,15 +9,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.locales import t
+from bot.rules import admin, guild_of, member, queue_keeper, stoppable_job
 from bot.services.draw_payload import DrawPayload
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
+from bot.ui.gate import nth
 from bot.ui.lists import cancel_card, job_title
 from bot.ui.look import Accent
 from bot.ui.queue_card import STATES, Gates, Line, Viewer, queue_card
 from bot.ui.replies import answer, language_of, replace, show
 from bot.ui.selects import on_choice
+from data.ids import row_id
 from data.jobs import Job, JobKind, Lane
 from data.settings import INSTALLATION
 
@@ -39,6 +42,7 @@ class Queue(commands.Cog):
     @app_commands.guild_only()
     async def cancel(self, interaction: discord.Interaction[LikenessBot], job: int | None = None) -> None:
         if job is not None:
+            await stoppable_job(interaction, job)
             await _cancel(interaction, job)
             return
         mine = await _open_jobs(interaction)
@@ -63,55 +67,48 @@ class Queue(commands.Cog):
         ][:25]
 
 
-@on_press("cancel")
+@on_press("cancel", stoppable_job)
 async def press_cancel(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     await _cancel(interaction, job_id)
 
 
-@on_press("queue")
+@on_press("queue", member)
 async def refresh(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
     await interaction.response.defer()
     await replace(interaction, await _card(interaction))
 
 
-@on_choice("front")
+@on_choice("front", rule=admin)
 async def move_to_front(interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]) -> None:
     """Serve a waiting job next; the admins of its own server may."""
-    app, job_id = interaction.client.app, int(values[0])
-    job = await app.jobs.get(job_id)
+    app, job_id = interaction.client.app, row_id(values[0])
+    job = await app.jobs.get(job_id) if job_id is not None else None
     if job is None or job.guild_id != interaction.guild_id:
         raise Refusal("no_such_job")
-    if not interaction.permissions.manage_guild:
-        raise Refusal("not_admin")
     await interaction.response.defer()
-    if not await app.jobs.move_to_front(job_id):
+    if not await app.jobs.move_to_front(job.id):
         raise Refusal("not_waiting")
     await app.dispatcher.queue_changed(job.kind)
     await replace(interaction, await _card(interaction))
 
 
-@on_press("queuetrain")
+@on_press("queuetrain", queue_keeper)
 async def hold_trainings(interaction: discord.Interaction[LikenessBot], scope: int, state: int) -> None:
     await _hold(interaction, JobKind.train, scope, state)
 
 
-@on_press("queuedraw")
+@on_press("queuedraw", queue_keeper)
 async def hold_drawings(interaction: discord.Interaction[LikenessBot], scope: int, state: int) -> None:
     await _hold(interaction, JobKind.draw, scope, state)
 
 
 async def _hold(interaction: discord.Interaction[LikenessBot], kind: JobKind, scope: int, state: int) -> None:
     """Open, pause or drain a queue: for one's own server, or, as the bot's owner, for everybody."""
-    if interaction.guild_id is None:
-        raise Refusal("guild_only")
-    if scope and not await interaction.client.is_owner(interaction.user):
-        raise Refusal("not_owner")
-    if not scope and not interaction.permissions.manage_guild:
-        raise Refusal("not_admin")
+    guild_id = nth((guild_of(interaction), INSTALLATION), scope)
+    changed = {f"queue_{kind}": nth(STATES, state)}
     await interaction.response.defer()
     app = interaction.client.app
-    guild_id = INSTALLATION if scope else interaction.guild_id
-    await app.settings.update(guild_id, **{f"queue_{kind}": STATES[state]})
+    await app.settings.update(guild_id, **changed)
     await app.dispatcher.queue_changed(kind)
     await replace(interaction, await _card(interaction))
 
@@ -141,20 +138,17 @@ async def _open_jobs(interaction: discord.Interaction[LikenessBot]) -> list[Job]
 
 
 async def _cancel(interaction: discord.Interaction[LikenessBot], job_id: int) -> None:
-    """Stop a job; its owner may, and who manages the server. A private drawing's card is no server's."""
+    """Stop a job that this person may stop."""
     app, locale = interaction.client.app, await language_of(interaction)
     job = await app.jobs.get(job_id)
-    if job is None or interaction.guild_id not in (None, job.guild_id):
+    if job is None:  # erased meanwhile
         raise Refusal("no_such_job")
-    mine = job.user_id == interaction.user.id
-    if not mine and (interaction.guild_id is None or not interaction.permissions.manage_guild):
-        raise Refusal("not_yours")
     # Stopping a training waits for its checkpoint, which can take longer than Discord waits for us.
     await interaction.response.defer(ephemeral=True, thinking=True)
     stopped = await app.dispatcher.cancel(job_id)
     key = "cancel.stopped" if stopped else "cancel.too_late"
     # What somebody else drew in private stays theirs, also for who may stop it.
-    secret = not mine and job.kind is JobKind.draw and DrawPayload.of(job).private
+    secret = job.user_id != interaction.user.id and job.kind is JobKind.draw and DrawPayload.of(job).private
     title = (
         t(locale, "job.other_draw", id=job.id, user=f"<@{job.user_id}>") if secret else job_title(locale, job)
     )

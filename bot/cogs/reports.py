@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
-from bot.channels import is_final, may_post
+from bot.channels import may_post
+from bot.faults import FAULTS
 from bot.locales import language_for, t
+from bot.messenger import Place, Sheet, Subject
+from bot.rules import moderated_report, reportable_job
 from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
 from bot.ui.buttons import CardButton, on_press
@@ -20,9 +23,11 @@ from bot.ui.forms import asking
 from bot.ui.look import ALT_LIMIT, Accent, card, note, quoted
 from bot.ui.pictures import files_of
 from bot.ui.replies import answer, language_of, replace
+from data.ids import row_id
 from data.jobs import Job, JobKind
 from data.pictures import Picture
 from data.reports import ALL, Report
+from data.settings import GuildSettings
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -37,7 +42,7 @@ _SHOWN = 4
 class ReportForm(ui.Modal):
     """Asks why, and which picture where there are several."""
 
-    def __init__(self, locale: str, pictures: Sequence[Picture], chosen: int) -> None:
+    def __init__(self, locale: str, pictures: Sequence[Picture], chosen: int, *, complete: bool) -> None:
         super().__init__(title=t(locale, "complaint.title"), timeout=FORM_SECONDS)
         self._chosen = chosen
         self.reason = ui.TextInput[Any](
@@ -52,7 +57,7 @@ class ReportForm(ui.Modal):
         )
         self._which: ui.Select[Any] | None = None
         if len(pictures) > 1:
-            labels = {ALL: t(locale, "complaint.all")}
+            labels = {ALL: t(locale, "complaint.all")} if complete else {}
             labels |= {one.idx: t(locale, "complaint.one", n=one.idx + 1) for one in pictures[:20]}
             options = [
                 discord.SelectOption(label=label, value=str(idx), default=idx == chosen)
@@ -64,29 +69,33 @@ class ReportForm(ui.Modal):
     @property
     def idx(self) -> int:
         """The picture that is meant, or `ALL`."""
-        return int(self._which.values[0]) if self._which and self._which.values else self._chosen
+        if self._which is None or not self._which.values:
+            return self._chosen
+        chosen = row_id(self._which.values[0])
+        return self._chosen if chosen is None else chosen
 
 
-@on_press("report")
+@on_press("report", reportable_job)
 async def report(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
     app, locale = interaction.client.app, await language_of(interaction)
-    guild_id = interaction.guild_id or 0
     job = await app.jobs.get(job_id)
-    pictures = await app.reporting.reported(job_id, ALL, guild_id)
+    if job is None:  # erased meanwhile
+        raise Refusal("no_such_picture")
+    pictures, complete = await app.reporting.reportable(job, interaction.user.id)
     # A training's samples are one card; and a result's own card means all that is on it.
-    samples = job is not None and job.kind is JobKind.train
-    whole = job is not None and interaction.message is not None and interaction.message.id == job.message_id
+    samples = job.kind is JobKind.train
+    whole = interaction.message is not None and interaction.message.id == job.message_id
     about = ALL if samples or whole else index
-    await app.reporting.reported(job_id, about, guild_id)
-    form = ReportForm(locale, [] if samples else pictures, about)
+    if about != ALL and all(picture.idx != about for picture in pictures):
+        raise Refusal("no_such_picture")
+    form = ReportForm(locale, [] if samples else pictures, about, complete=complete)
 
     async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
         await sent.response.defer(ephemeral=True, thinking=True)
         kept = await app.reporting.file(
-            job_id,
+            job,
             form.idx,
             reporter_id=sent.user.id,
-            guild_id=guild_id,
             reason=form.reason.value,
             locale=locale,
         )
@@ -96,11 +105,10 @@ async def report(interaction: discord.Interaction[LikenessBot], job_id: int, ind
     await interaction.response.send_modal(asking(form, submitted))
 
 
-@on_press("takedown")
+@on_press("takedown", moderated_report)
 async def take_down(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
     """Remove the picture everywhere, with one press."""
     app = interaction.client.app
-    await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed, job, left = await app.reporting.remove(report_id)
     if job is not None and not await _shown_anew(app, job, left):
@@ -113,32 +121,18 @@ async def _shown_anew(app: App, job: Job, left: list[Picture]) -> bool:
     """Whether a job's card, and not another in its place, shows only what is left."""
     try:
         await app.cards.pictures_ready(job, left)
-    except (discord.HTTPException, OSError) as error:
+    except FAULTS as error:
         log.warning("the card of job %d could not be shown anew: %s", job.id, error)
         return False
     current = await app.jobs.get(job.id)
     return current is not None and current.message_id == job.message_id
 
 
-@on_press("dismiss")
+@on_press("dismiss", moderated_report)
 async def dismiss(interaction: discord.Interaction[LikenessBot], report_id: int, _index: int) -> None:
-    await _moderated(interaction, report_id)
     await interaction.response.defer()
     closed = await interaction.client.app.reporting.dismiss(report_id)
     await _conclude(interaction, closed, "dismissed")
-
-
-async def _moderated(interaction: discord.Interaction[LikenessBot], report_id: int) -> None:
-    """Moderators of the report's own server may decide; in a private message, its owner. Raises Refusal."""
-    report = await interaction.client.app.reporting.open(report_id)
-    allowed = interaction.permissions.manage_messages or interaction.permissions.manage_guild
-    if interaction.guild_id is None:
-        guild = interaction.client.get_guild(report.guild_id)
-        allowed = guild is not None and guild.owner_id == interaction.user.id
-    elif interaction.guild_id != report.guild_id:
-        raise Refusal("no_such_report")
-    if not allowed:
-        raise Refusal("not_moderator")
 
 
 async def _conclude(
@@ -149,44 +143,67 @@ async def _conclude(
     await replace(interaction, note(done, Accent.done))
     for one in closed:
         # Whoever takes no private messages has to look for themselves.
-        with suppress(discord.HTTPException):
-            person = await interaction.client.create_dm(discord.Object(one.reporter_id))
-            await person.send(view=note(t(one.locale, f"verdict_told.{state}"), Accent.done))
+        with suppress(*FAULTS):
+            await _tell(interaction.client, one, note(t(one.locale, f"verdict_told.{state}"), Accent.done))
+
+
+async def _tell(client: LikenessBot, report: Report, view: ui.LayoutView) -> None:
+    """Write to whoever reported."""
+
+    async def sheet() -> Sheet:
+        return Sheet(view)
+
+    inbox = await client.create_dm(discord.Object(report.reporter_id))
+    await client.app.messenger.show(Subject(f"verdict:{report.id}", inbox.id), sheet)
 
 
 async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
     """Show a report in the moderators' log, or privately to the server's owner. False when nobody saw it."""
     app = client.app
     alike = await app.reports.alike(report)
-    first = next((one for one in alike if one.message_id is not None), report)
-    pictures = await app.reporting.reported(report.job_id, report.idx, report.guild_id)
+    first = next((one for one in alike if one.message_id is not None), (*alike, report)[0])
+    pictures = await app.reporting.reported(report)
     settings = await app.settings.get(report.guild_id)
     locale = language_for(settings.language)
-    guild = client.get_guild(report.guild_id)
-    chosen = guild.get_channel(settings.modlog_channel_id or 0) if guild else None
-    target: discord.abc.Messageable | None = None
-    if isinstance(chosen, discord.TextChannel) and may_post(chosen):
-        target = chosen
-    files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
-    view = await _card(client, locale, alike, pictures, files)
+
+    async def sheet() -> Sheet:
+        files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
+        return Sheet(await _card(client, locale, alike, pictures, files), files)
+
     try:
-        if first.message_id is not None and first.channel_id is not None:
-            message = client.get_partial_messageable(first.channel_id).get_partial_message(first.message_id)
-            with suppress(discord.NotFound):  # somebody deleted it: once more, then
-                await message.edit(view=view, attachments=files)
-                return True
-            for file in files:
-                file.reset()
-        if target is None and guild is not None and guild.owner_id is not None:
-            target = await client.create_dm(discord.Object(guild.owner_id))
-        if target is None:
+        channel_id = await _moderators(client, report.guild_id, settings)
+        if channel_id is None:
             return False
-        sent = await target.send(view=view, files=files)
-    except discord.HTTPException as error:
-        log.warning("report %d could not be shown (final: %s): %s", report.id, is_final(error), error)
+        return await app.messenger.show(_subject(app, first, channel_id), sheet) is not None
+    except FAULTS as error:
+        log.warning("report %d could not be shown: %s", report.id, error)
         return False
-    await app.reports.set_message(first.id, sent.channel.id, sent.id)
-    return True
+
+
+async def _moderators(client: LikenessBot, guild_id: int, settings: GuildSettings) -> int | None:
+    """The channel of the moderators' log, else of the server's owner."""
+    guild = client.get_guild(guild_id)
+    if guild is None:
+        return None
+    chosen = guild.get_channel(settings.modlog_channel_id or 0)
+    if isinstance(chosen, discord.TextChannel) and may_post(chosen):
+        return chosen.id
+    return (await client.create_dm(discord.Object(guild.owner_id))).id if guild.owner_id else None
+
+
+def _subject(app: App, report: Report, channel_id: int) -> Subject:
+    """The moderators' card of a report and all that are alike."""
+
+    async def find() -> Place | None:
+        current = await app.reports.get(report.id)
+        if current is None or current.channel_id is None or current.message_id is None:
+            return None
+        return Place(current.channel_id, current.message_id)
+
+    async def keep(place: Place) -> bool:
+        return await app.reports.set_message(report.id, *place)
+
+    return Subject(f"report:{report.id}", channel_id, report.guild_id, find, keep)
 
 
 async def _card(

@@ -8,6 +8,7 @@ import discord
 
 from bot.asking import ask_of, deliver
 from bot.locales import t
+from bot.rules import drawing, own_drawing, own_or_moderated_drawing
 from bot.services.refusal import Refusal
 from bot.showcase import gallery_channel, post_shared
 from bot.ui.buttons import on_press
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bot.client import LikenessBot
 
 
-@on_press("again")
+@on_press("again", drawing)
 async def again(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """The same once more, with the seeds that follow."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -29,7 +30,7 @@ async def again(interaction: discord.Interaction[LikenessBot], job_id: int, _ind
     await deliver(interaction, job, ask)
 
 
-@on_press("newseed")
+@on_press("newseed", drawing)
 async def new_seed(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """The same once more, with a seed of chance."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -38,7 +39,7 @@ async def new_seed(interaction: discord.Interaction[LikenessBot], job_id: int, _
     await deliver(interaction, job, ask)
 
 
-@on_press("edit")
+@on_press("edit", drawing)
 async def edit(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """Ask for other words, with those of the drawing in the form."""
     app = interaction.client.app
@@ -54,7 +55,7 @@ async def edit(interaction: discord.Interaction[LikenessBot], job_id: int, _inde
     await interaction.response.send_modal(EditForm(ask.origin["locale"], asked, submit))
 
 
-@on_press("vary")
+@on_press("vary", drawing)
 async def vary(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
     """More pictures like this one."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -63,7 +64,7 @@ async def vary(interaction: discord.Interaction[LikenessBot], job_id: int, index
     await deliver(interaction, job, ask)
 
 
-@on_press("upscale")
+@on_press("upscale", drawing)
 async def upscale(interaction: discord.Interaction[LikenessBot], job_id: int, index: int) -> None:
     """This picture at twice its size."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -72,7 +73,7 @@ async def upscale(interaction: discord.Interaction[LikenessBot], job_id: int, in
     await deliver(interaction, job, ask)
 
 
-@on_press("details")
+@on_press("details", drawing)
 async def details(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """Everything that made a drawing, for whoever presses."""
     app = interaction.client.app
@@ -83,7 +84,7 @@ async def details(interaction: discord.Interaction[LikenessBot], job_id: int, _i
     await show(interaction, details_card(ask.origin["locale"], job, asked, pictures, model))
 
 
-@on_press("share")
+@on_press("share", own_drawing)
 async def share(interaction: discord.Interaction[LikenessBot], job_id: int, number: int) -> None:
     """Show a picture in the gallery: `number` counts from 1, 0 asks which when there are several."""
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -93,34 +94,29 @@ async def share(interaction: discord.Interaction[LikenessBot], job_id: int, numb
     pictures = await app.pictures.of_job(job_id)
     if not pictures:
         raise Refusal("picture_expired" if await app.pictures.expired(job_id) else "picture_gone")
-    if job.user_id == interaction.user.id and number == 0 and len(pictures) > 1:
+    if number == 0 and len(pictures) > 1:
         await show(interaction, choose_card(locale, job_id, pictures))
         return
     channel = await gallery_channel(app, job.guild_id)
     if channel is None:
         raise Refusal("nowhere_to_share")
     index = pictures[0].idx if number == 0 else number - 1
-    async with app.gallery.posting:  # two presses at once are one card
-        shared = await app.gallery.share(
-            job_id, index, interaction.user.id, ask.asker, age_restricted=channel.is_nsfw()
-        )
-        try:
-            url = await post_shared(app, shared, channel)
-        except discord.Forbidden as error:
-            raise Refusal("nowhere_to_share") from error
+    shared = await app.gallery.share(
+        job_id, index, interaction.user.id, ask.asker, age_restricted=channel.is_nsfw()
+    )
+    try:
+        url = await post_shared(app, shared, channel)
+    except discord.Forbidden as error:
+        raise Refusal("nowhere_to_share") from error
     await answer(interaction, t(locale, "gallery.shared", url=url), Accent.done)
 
 
-@on_press("delete")
+@on_press("delete", own_or_moderated_drawing)
 async def delete(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """The pictures go, from the disk, from this channel and from the gallery."""
     app = interaction.client.app
-    job = await app.jobs.get(job_id)
-    if job is None or interaction.guild_id not in (None, job.guild_id):
-        raise Refusal("no_such_job")
-    moderator = interaction.guild_id is not None and interaction.permissions.manage_messages
     await interaction.response.defer(ephemeral=True, thinking=True)
-    await app.imagining.delete(job_id, interaction.user.id, moderator=moderator)
+    await app.imagining.delete(job_id)
     app.janitor.wake()
     await answer(interaction, t(await language_of(interaction), "draw.deleted"), Accent.done)
 

@@ -8,11 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.rules import admin, admins_guild
 from bot.services.refusal import Refusal
 from bot.services.wish import check_bases
 from bot.translator import text
 from bot.ui.buttons import on_press
 from bot.ui.forms import asking
+from bot.ui.gate import nth, one_of
 from bot.ui.replies import language_of, replace, show
 from bot.ui.selects import on_choice
 from bot.ui.settings_forms import FORMS, SECTION_OF_FORM, WordsForm, numbers_form, role_form
@@ -30,37 +32,38 @@ class Settings(commands.Cog):
     @app_commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
     async def settings(self, interaction: discord.Interaction[LikenessBot]) -> None:
-        settings = await interaction.client.app.settings.get(_admins_guild(interaction))
+        settings = await interaction.client.app.settings.get(admins_guild(interaction))
         locale = await language_of(interaction)
         await show(interaction, settings_panel(locale, settings, SECTIONS[0], interaction.guild))
 
 
-@on_choice("section")
+@on_choice("section", rule=admin)
 async def open_section(interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]) -> None:
-    await _change(interaction, values[0])
+    await _change(interaction, one_of(SECTIONS, values[0]))
 
 
-@on_choice(*CHANNELS)
+@on_choice(*CHANNELS, rule=admin)
 async def choose_channel(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
     await _change(interaction, "channels", **{f"{name}_channel_id": values[0] if values else None})
 
 
-@on_choice(*(f"{name}_roles" for name in ROLES))
+@on_choice(*(f"{name}_roles" for name in ROLES), rule=admin)
 async def choose_roles(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
     await _change(interaction, "people", **{name: tuple(values)})
 
 
-@on_choice(*OPTIONS)
+@on_choice(*OPTIONS, rule=admin)
 async def choose_option(interaction: discord.Interaction[LikenessBot], name: str, values: list[Any]) -> None:
     several = name in ("bases", "backends")
+    chosen = tuple(one_of(OPTIONS[name], value) for value in values)
     if name == "bases":
-        offered = (await interaction.client.app.settings.get(_admins_guild(interaction))).bases
+        offered = (await interaction.client.app.settings.get(admins_guild(interaction))).bases
         await interaction.response.defer()  # the Hub may have to be asked
-        await check_bases(base for base in values if base not in offered)
-    await _change(interaction, SECTION_OF[name], **{name: tuple(values) if several else values[0]})
+        await check_bases(base for base in chosen if base not in offered)
+    await _change(interaction, SECTION_OF[name], **{name: chosen if several else chosen[0]})
 
 
-@on_choice("quota")
+@on_choice("quota", rule=admin)
 async def choose_quota_role(
     interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]
 ) -> None:
@@ -70,14 +73,14 @@ async def choose_quota_role(
         return
     role_id: int = values[0]
     app, guild = interaction.client.app, interaction.guild
-    quotas = (await app.settings.get(_admins_guild(interaction))).role_quotas
+    quotas = (await app.settings.get(admins_guild(interaction))).role_quotas
     role = guild.get_role(role_id) if guild else None
     name = role.name if role else str(role_id)
     form = role_form(await language_of(interaction), name, quotas.get(role_id, RoleQuota()))
 
     async def submitted(answer: discord.Interaction[LikenessBot]) -> None:
         quota = RoleQuota(*form.values().values())  # type: ignore[arg-type]  # all its numbers are whole
-        now = dict((await app.settings.get(_admins_guild(answer))).role_quotas)
+        now = dict((await app.settings.get(admins_guild(answer))).role_quotas)
         now.pop(role_id, None)
         if quota != RoleQuota():
             now[role_id] = quota
@@ -86,17 +89,17 @@ async def choose_quota_role(
     await interaction.response.send_modal(asking(form, submitted))
 
 
-@on_press("switch")
+@on_press("switch", admin)
 async def switch(interaction: discord.Interaction[LikenessBot], which: int, on: int) -> None:
-    name = SWITCHES[which]
+    name = nth(SWITCHES, which)
     await _change(interaction, SECTION_OF[name], **{name: bool(on)})
 
 
-@on_press("setting")
+@on_press("setting", admin)
 async def ask(interaction: discord.Interaction[LikenessBot], which: int, _index: int) -> None:
     """Open one of the panel's forms."""
-    name = FORMS[which]
-    settings = await interaction.client.app.settings.get(_admins_guild(interaction))
+    name = nth(FORMS, which)
+    settings = await interaction.client.app.settings.get(admins_guild(interaction))
     locale, section = await language_of(interaction), SECTION_OF_FORM.get(name, name)
     if name == "words":
         words = WordsForm(locale, settings.words)
@@ -114,21 +117,9 @@ async def ask(interaction: discord.Interaction[LikenessBot], which: int, _index:
     await interaction.response.send_modal(asking(numbers, with_numbers))
 
 
-def _admins_guild(interaction: discord.Interaction[LikenessBot]) -> int:
-    """The guild that this person manages, and nobody else may change. Raises Refusal.
-
-    Discord's own permission setting only hides the command, so this is asked at every touch.
-    """
-    if interaction.guild_id is None:
-        raise Refusal("guild_only")
-    if not interaction.permissions.manage_guild:
-        raise Refusal("not_admin")
-    return interaction.guild_id
-
-
 async def _change(interaction: discord.Interaction[LikenessBot], section: str, **changes: object) -> None:
     """Write settings and show the section as it is now. Raises Refusal."""
-    app, guild_id = interaction.client.app, _admins_guild(interaction)
+    app, guild_id = interaction.client.app, admins_guild(interaction)
     if not interaction.response.is_done():
         await interaction.response.defer()
     try:

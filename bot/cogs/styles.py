@@ -9,9 +9,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.channels import person_of
 from bot.locales import t
-from bot.services.refusal import Refusal
+from bot.rules import admins_guild, member
 from bot.translator import options, text
 from bot.ui.buttons import on_press
 from bot.ui.look import Accent, quoted
@@ -38,7 +37,7 @@ class Styles(commands.Cog):
     @styles.command(name=text("command.styles_add.name"), description=text("command.styles_add.description"))
     @options(name="option.style_name", template="option.template")
     async def add(self, interaction: discord.Interaction[LikenessBot], name: str, template: str) -> None:
-        guild_id = _admins_guild(interaction)
+        guild_id = admins_guild(interaction)
         style = await interaction.client.app.styles.add(guild_id, name, template)
         said = t(
             await language_of(interaction), "styles.added", name=style.name, template=quoted(style.template)
@@ -50,7 +49,7 @@ class Styles(commands.Cog):
     )
     @options(name="option.style_name")
     async def remove(self, interaction: discord.Interaction[LikenessBot], name: str) -> None:
-        await interaction.client.app.styles.remove(_admins_guild(interaction), name)
+        await interaction.client.app.styles.remove(admins_guild(interaction), name)
         said = t(await language_of(interaction), "styles.removed", name=quoted(name, 40))
         await answer(interaction, said, Accent.done)
 
@@ -66,18 +65,10 @@ class Styles(commands.Cog):
         ]
 
 
-@on_press("styles")
+@on_press("styles", member)
 async def turn(interaction: discord.Interaction[LikenessBot], page: int, _index: int) -> None:
     await interaction.response.defer()
     await _show(interaction, page)
-
-
-def _admins_guild(interaction: discord.Interaction[LikenessBot]) -> int:
-    """The server that this person manages. Raises Refusal: guild_only, not_admin."""
-    person = person_of(interaction)
-    if not person["manager"]:
-        raise Refusal("not_admin")
-    return person["guild_id"]
 
 
 async def _show(interaction: discord.Interaction[LikenessBot], page: int) -> None:

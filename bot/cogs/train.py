@@ -7,7 +7,6 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -15,7 +14,9 @@ from discord.ext import commands
 from bot.asking import asker_of
 from bot.cards import post_card
 from bot.channels import origin_of
+from bot.faults import FAULTS
 from bot.locales import t
+from bot.rules import member, own_draft
 from bot.selfies import SELFIES_NAME, selfies
 from bot.services.intake import Upload
 from bot.services.refusal import Refusal
@@ -159,7 +160,7 @@ async def submit(interaction: discord.Interaction[LikenessBot], submission: Subm
     await _show_sheet(interaction, draft, in_place=again)
 
 
-@on_press("start")
+@on_press("start", own_draft)
 async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The draft becomes a job, with a card of its own in the channel."""
     locale = (await origin_of(interaction))["locale"]
@@ -169,7 +170,7 @@ async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
     await replace(interaction, await _started(interaction, job, locale))
 
 
-@on_press("photos")
+@on_press("photos", own_draft)
 async def change_photos(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The form again, as it was filled in, for other photos."""
     draft = await interaction.client.app.training.of(draft_id, interaction.user.id)
@@ -177,14 +178,14 @@ async def change_photos(interaction: discord.Interaction[LikenessBot], draft_id:
     await interaction.response.send_modal(TrainForm(await language_of(interaction), submit, wish))
 
 
-@on_press("discard")
+@on_press("discard", own_draft)
 async def discard(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The photos go at once."""
     await interaction.client.app.training.discard(draft_id, interaction.user.id)
     await replace(interaction, note(t(await language_of(interaction), "sheet.discarded"), Accent.done))
 
 
-@on_pick
+@on_pick(own_draft)
 async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, places: list[int]) -> None:
     """Other crops are used."""
     draft = await interaction.client.app.training.use(draft_id, interaction.user.id, places)
@@ -192,7 +193,7 @@ async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, pla
     await _show_sheet(interaction, draft, in_place=True)
 
 
-@on_press("selfies")
+@on_press("selfies", member)
 async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: int, _index: int) -> None:
     """The sandbox's shortcut: the bundled toy selfies, whose person is drawn and needs no consent."""
     origin = await origin_of(interaction)
@@ -217,8 +218,10 @@ async def _started(
     """Post the job's card; what the person alone is told."""
     try:
         message = await post_card(interaction.client.app, job, job.channel_id)
-    except discord.HTTPException as error:
+    except FAULTS as error:
         log.warning("the card of job %d could not be posted: %s", job.id, error)
+        message = None
+    if message is None:
         return note(t(locale, "train.accepted_unseen", photos=job.photos), Accent.done)
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
@@ -228,7 +231,7 @@ async def _fetch(photo: discord.Attachment) -> bytes:
         raise Refusal("upload_too_big", name=photo.filename, limit=MAX_UPLOAD // 2**20)
     try:
         return await photo.read()
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+    except FAULTS as error:
         log.warning("an attachment could not be fetched: %s", error)
         raise Refusal("upload_lost", name=photo.filename) from error
 

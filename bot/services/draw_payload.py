@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from data.jobs import Job
+from data.jobs import Job, JobKind
 from data.settings import Backend, Size
 from inference.requests import DrawRequest
 
@@ -69,3 +69,8 @@ class DrawPayload(BaseModel):
         return DrawRequest(
             id=request_id, model=model, title=title, out=out, init=init, previews=True, **values
         )
+
+
+def is_private(job: Job) -> bool:
+    """Whether only the person who asked for a job may see it: some drawings are, and no training is."""
+    return job.kind is JobKind.draw and DrawPayload.of(job).private

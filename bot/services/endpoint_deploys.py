@@ -106,19 +106,21 @@ class EndpointDeploys:
         self._offers[number] = offer
         return number, offer
 
+    def offered(self, number: int, scope_ids: dict[Scope, int]) -> Offer:
+        """An offer that still holds, to one of these. Raises Refusal(endpoint_offer_over)."""
+        offer = self._offers.get(number)
+        if offer is None or offer.until < time.monotonic() or scope_ids.get(offer.scope) != offer.scope_id:
+            raise Refusal("endpoint_offer_over")
+        return offer
+
     async def accept(self, number: int, scope_ids: dict[Scope, int]) -> Endpoint:
         """Deploy what was offered, for whoever it was offered to; an offer is good once.
 
         It is recorded before Hugging Face is asked: nothing may run and cost there that nobody here knows of.
 
-        Raises Refusal: endpoint_offer_over, not_yours, endpoint_exists, endpoint_deploy_unsure and what the
-        Hub refuses.
+        Raises Refusal: endpoint_offer_over, endpoint_exists, endpoint_deploy_unsure and what the Hub refuses.
         """
-        offer = self._offers.get(number)
-        if offer is None or offer.until < time.monotonic():
-            raise Refusal("endpoint_offer_over")
-        if scope_ids.get(offer.scope) != offer.scope_id:
-            raise Refusal("not_yours")
+        offer = self.offered(number, scope_ids)
         token = await self._any_token(offer.scope, offer.scope_id)
         name = f"likeness-{secrets.token_hex(4)}"
         former = await self._record(offer, name, token)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from bot.services.access import Access
 from bot.services.draw_payload import DrawPayload
+from bot.services.faces import Faces
 from bot.services.imagining import Asker
 from bot.services.refusal import Refusal
 from bot.services.safety import check_prompt, checks_pictures
@@ -42,15 +42,20 @@ class GalleryService:
     """Free of Discord: it says which messages there are, the face posts them."""
 
     def __init__(
-        self, gallery: Gallery, jobs: Jobs, pictures: Pictures, settings: Settings, access: Access
+        self,
+        gallery: Gallery,
+        jobs: Jobs,
+        pictures: Pictures,
+        settings: Settings,
+        access: Access,
+        faces: Faces,
     ) -> None:
         self._gallery = gallery
         self._jobs = jobs
         self._pictures = pictures
         self._settings = settings
         self._access = access
-        self.posting = asyncio.Lock()
-        """Held while a card is posted: an entry and its message belong together."""
+        self._faces = faces
 
     async def share(
         self, job_id: int, index: int, user_id: int, asker: Asker, *, age_restricted: bool
@@ -59,8 +64,8 @@ class GalleryService:
 
         `age_restricted` is the channel that will show it: the picture may come from one with other rules.
 
-        Raises Refusal: no_such_job, not_yours, picture_gone, picture_expired, share_unchecked, and as
-        `Access.check` and `check_prompt` do.
+        Raises Refusal: no_such_job, not_yours, picture_gone, picture_expired, share_no_face, share_unchecked,
+        and as `Access.check` and `check_prompt` do.
         """
         job = await self._jobs.get(job_id)
         if job is None or job.kind is not JobKind.draw:
@@ -79,6 +84,10 @@ class GalleryService:
             raise Refusal(
                 "picture_expired" if await self._pictures.expired(job_id, index) else "picture_gone"
             )
+        try:
+            await self._faces.check(job, user_id)
+        except Refusal as refusal:  # whose model drew it has removed it since, or keeps it private again
+            raise Refusal("share_no_face") from refusal
         settings, asked = await self._settings.get(job.guild_id), DrawPayload.of(job)
         check_prompt(settings, picture.prompt, age_restricted=age_restricted)
         if checks_pictures(settings, age_restricted=age_restricted) and not asked.check_safety:
@@ -90,9 +99,9 @@ class GalleryService:
         concept = TrainSpec.model_validate_json(job.payload).concepts[0]
         return await self._add(job, pictures[0], f"{concept.name} {concept.class_name}")
 
-    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> None:
-        """Remember where an entry's card is."""
-        await self._gallery.posted(shared_id, channel_id, message_id)
+    async def posted(self, shared_id: int, channel_id: int, message_id: int) -> bool:
+        """Remember where an entry's card is. False when it is not shared any more."""
+        return await self._gallery.posted(shared_id, channel_id, message_id)
 
     async def get(self, shared_id: int, guild_id: int) -> Shared:
         """An entry of a guild. Raises Refusal(no_such_card)."""
@@ -100,6 +109,10 @@ class GalleryService:
         if shared is None or shared.guild_id != guild_id:
             raise Refusal("no_such_card")
         return shared
+
+    async def of_job(self, job_id: int) -> list[Shared]:
+        """The entries of a job's pictures."""
+        return await self._gallery.of_job(job_id)
 
     async def vote(self, shared_id: int, user_id: int, guild_id: int, works: bool) -> Shared:
         """Count a vote in place of an earlier one; the same once more takes it back.

@@ -38,6 +38,8 @@ class Asker:
     role_ids: tuple[int, ...] = ()
     manager: bool = False
     age_restricted: bool = False
+    writes: bool = True
+    """Whether they may write where they ask; who may not gets drawings alone."""
 
 
 MEMBER = Asker()
@@ -92,8 +94,7 @@ class ImagineService:
             if wanted == base or (wanted == BASE and base == self._base):
                 return None, base
         for model in await self._models.usable(user_id, guild_id):
-            known = (str(model.id), model.title.casefold(), model.name.casefold(), model.trigger.casefold())
-            if wanted in known:
+            if model.is_called(chosen):
                 return model.id, None
         raise Refusal("no_such_model")
 
@@ -160,6 +161,7 @@ class ImagineService:
         """Check everything and queue it; it is safe once this returns."""
         settings = await self._settings.get(origin["guild_id"])
         check_payload(payload, settings)
+        payload = payload.model_copy(update={"private": payload.private or not asker.writes})
         age_restricted = asker.age_restricted and not payload.private
         check_prompt(settings, payload.prompt, age_restricted=age_restricted)
         checked = checks_pictures(settings, age_restricted=age_restricted)
@@ -210,23 +212,19 @@ class ImagineService:
             raise Refusal("no_such_job")
         return job, DrawPayload.of(job)
 
-    async def delete(self, job_id: int, user_id: int, *, moderator: bool = False) -> int:
-        """Remove the pictures of a person's own job, or as a moderator of anybody's; returns how many.
+    async def delete(self, job_id: int) -> int:
+        """Remove the pictures of a job and return how many.
 
-        The messages that show them wait in `removals`. Raises Refusal: no_such_job, not_yours.
+        The messages that show them wait in `removals`. Raises Refusal(no_such_job).
         """
         job = await self._jobs.get(job_id)
         if job is None:
             raise Refusal("no_such_job")
-        if job.user_id != user_id and not moderator:
-            raise Refusal("not_yours")
         pictures = [picture.id for picture in await self._pictures.of_job(job_id)]
         async with self._db.transaction() as tx:
             await self._pictures.delete_job(job_id, tx)
             shown = await self._personal.forget_pictures(pictures, tx)
-            if job.message_id is not None:
-                shown.append((job.channel_id, job.message_id))
-            await self._personal.take_down(shown, tx)
+            await self._personal.take_down([*shown, *await self._jobs.message(job_id, tx)], tx)
         await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
         return len(pictures)
 

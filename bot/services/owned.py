@@ -34,16 +34,14 @@ class OwnedModels:
         self._halt = halt
 
     async def own(self, model_id: int, user_id: int) -> Model:
-        """A person's own model. Raises Refusal: no_such_model, not_yours."""
+        """A person's own model. Raises Refusal(no_such_model), whether it is nobody's or somebody else's."""
         model = await self._models.get(model_id)
-        if model is None:
+        if model is None or model.owner_id != user_id:
             raise Refusal("no_such_model")
-        if model.owner_id != user_id:
-            raise Refusal("not_yours")
         return model
 
     async def rename(self, model_id: int, user_id: int, title: str) -> None:
-        """Raises Refusal: no_such_model, not_yours, bad_title."""
+        """Raises Refusal: no_such_model, bad_title."""
         await self.own(model_id, user_id)
         title = " ".join(title.split())
         if not 1 <= len(title) <= MAX_TITLE:
@@ -51,12 +49,12 @@ class OwnedModels:
         await self._models.rename(model_id, title)
 
     async def share(self, model_id: int, user_id: int, shared: bool) -> None:
-        """Raises Refusal: no_such_model, not_yours."""
+        """Raises Refusal(no_such_model)."""
         await self.own(model_id, user_id)
         await self._models.share(model_id, shared)
 
     async def prefer(self, model_id: int, user_id: int) -> None:
-        """Make it what `me` means to its owner. Raises Refusal: no_such_model, not_yours."""
+        """Make it what `me` means to its owner. Raises Refusal(no_such_model)."""
         await self.own(model_id, user_id)
         await self._models.make_default(model_id)
 
@@ -72,7 +70,7 @@ class OwnedModels:
         """Remove a model and return what it was; drawings with it that wait or run are cancelled,
         and exports of it removed.
 
-        Raises Refusal: no_such_model, not_yours.
+        Raises Refusal(no_such_model).
         """
         model = await self.own(model_id, user_id)
         drawings = await self.drawings(model_id)

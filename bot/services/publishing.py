@@ -47,7 +47,7 @@ class Publishing:
     ) -> Handover:
         """Have a model written as one file; the one that is kept from before is good, too.
 
-        Raises Refusal: no_such_model, not_yours, no_adapter, handover_running.
+        Raises Refusal: no_such_model, no_adapter, handover_running.
         """
         model = await self._owned.own(model_id, user_id)
         if format == "lora" and model.method != "lora":
@@ -86,7 +86,7 @@ class Publishing:
     ) -> Handover:
         """Have a model put on the Hub; a public one waits for `say_yes`. Without a token a kept one is used.
 
-        Raises Refusal: no_such_model, not_yours, token_missing, token_invalid, handover_running.
+        Raises Refusal: no_such_model, token_missing, token_invalid, handover_running.
         """
         model = await self._owned.own(model_id, user_id)
         if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
@@ -115,7 +115,7 @@ class Publishing:
         return await self._work.kept_token(user_id) is not None
 
     async def say_yes(self, handover_id: int, user_id: int) -> Handover:
-        """The second yes, without which nothing is public. Raises Refusal: no_such_handover, not_yours."""
+        """The second yes, without which nothing is public. Raises Refusal(no_such_handover)."""
         await self._own(handover_id, user_id)
         if not await self._handovers.say_yes(handover_id):
             raise Refusal("no_such_handover")
@@ -123,7 +123,7 @@ class Publishing:
         return await self._own(handover_id, user_id)
 
     async def cancel(self, handover_id: int, user_id: int) -> Handover:
-        """Stop it, if it has not ended, and erase its token. Raises Refusal: no_such_handover, not_yours."""
+        """Stop it, if it has not ended, and erase its token. Raises Refusal(no_such_handover)."""
         await self._stop(await self._own(handover_id, user_id))
         return await self._own(handover_id, user_id)
 
@@ -144,10 +144,8 @@ class Publishing:
 
     async def _own(self, handover_id: int, user_id: int) -> Handover:
         handover = await self._handovers.get(handover_id)
-        if handover is None:
+        if handover is None or handover.user_id != user_id:
             raise Refusal("no_such_handover")
-        if handover.user_id != user_id:
-            raise Refusal("not_yours")
         return handover
 
     async def _stop(self, handover: Handover) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from bot.services.draw_limits import sides_of, twice, usual_backend
 from bot.services.draw_payload import DrawPayload
+from bot.services.faces import Faces
 from bot.services.imagining import MEMBER, SEEDS, Asker, ImagineService
 from bot.services.refusal import Refusal
 from bot.services.wording import with_other_subject, with_subject
@@ -28,19 +29,26 @@ class Redrawing:
     """
 
     def __init__(
-        self, imagining: ImagineService, jobs: Jobs, models: Models, pictures: Pictures, settings: Settings
+        self,
+        imagining: ImagineService,
+        jobs: Jobs,
+        models: Models,
+        pictures: Pictures,
+        settings: Settings,
+        faces: Faces,
     ) -> None:
         self._imagining = imagining
         self._jobs = jobs
         self._models = models
         self._pictures = pictures
         self._settings = settings
+        self._faces = faces
 
     async def original(self, job_id: int, origin: Origin) -> tuple[Job, DrawPayload]:
-        """A drawing that this person may see. Raises Refusal: no_such_job, not_yours."""
+        """A drawing that this person may see. Raises Refusal(no_such_job)."""
         job, asked = await self._imagining.drawing(job_id, origin["guild_id"])
         if asked.private and job.user_id != origin["user_id"]:
-            raise Refusal("not_yours")
+            raise Refusal("no_such_job")
         return job, asked
 
     async def again(
@@ -139,11 +147,13 @@ class Redrawing:
             raise Refusal("no_such_job")
         settings = await self._settings.get(origin["guild_id"])
         asked = DrawPayload.of(job) if job.kind is JobKind.draw else None
+        # Of a private drawing, only what the shared card shows is anybody else's to use.
+        told = asked if asked is not None and not asked.private else None
         size = asked.size if asked else settings.default_size
         width, height = sides_of(model, size)
         payload = DrawPayload(
             prompt=with_other_subject(shared.prompt, shared.subject, model),
-            negative=asked.negative if asked else "",
+            negative=told.negative if told else "",
             count=settings.usual_count,
             steps=min(asked.steps if asked else settings.default_draw_steps, settings.max_draw_steps),
             guidance=min(asked.guidance if asked else settings.default_guidance, settings.max_guidance),
@@ -154,7 +164,7 @@ class Redrawing:
             base=model.base,
             model_id=model.id,
             subject=model.trigger,
-            style=asked.style if asked else None,
+            style=told.style if told else None,
             backend=usual_backend(settings),
         )
         return await self._imagining.queue(payload, asker, origin)
@@ -169,11 +179,9 @@ class Redrawing:
         self, job: Job, asked: DrawPayload, asker: Asker, origin: Origin, **changes: Any
     ) -> Job:
         """Queue what an earlier job asked for, with changes."""
-        if asked.model_id is not None:
-            model = await self._models.get(asked.model_id)
-            if model is None:
-                raise Refusal("no_such_model")
-            if not model.usable_by(origin["user_id"], origin["guild_id"]):
-                raise Refusal("not_yours")
         payload = asked.model_copy(update={"parent": job.id, **changes})
+        if payload.init is None:
+            await self._faces.check_model(payload.model_id, origin["user_id"], origin["guild_id"])
+        else:
+            await self._faces.check(job, origin["user_id"])
         return await self._imagining.queue(payload, asker, origin)

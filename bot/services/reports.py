@@ -7,8 +7,10 @@ import time
 
 from aiosqlite import Connection
 
+from bot.services.draw_payload import is_private
 from bot.services.refusal import Refusal
 from data.database import Database
+from data.gallery import Gallery
 from data.jobs import Job, Jobs, JobState
 from data.personal import Personal
 from data.pictures import Picture, Pictures
@@ -20,32 +22,44 @@ MAX_REASON = 500
 class ReportService:
     """Keeps what people report, and takes pictures away when a moderator says so."""
 
-    def __init__(self, db: Database, jobs: Jobs, pictures: Pictures, reports: Reports) -> None:
+    def __init__(
+        self, db: Database, jobs: Jobs, pictures: Pictures, reports: Reports, gallery: Gallery
+    ) -> None:
         self._db = db
         self._jobs = jobs
         self._pictures = pictures
         self._reports = reports
+        self._gallery = gallery
         self._personal = Personal(db)
 
-    async def reported(self, job_id: int, idx: int, guild_id: int) -> list[Picture]:
-        """The pictures that a report is about. Raises Refusal: no_such_picture."""
-        job = await self._jobs.get(job_id)
-        pictures = await self._pictures.of_job(job_id)
-        about = [picture for picture in pictures if idx in (ALL, picture.idx)]
-        if job is None or job.guild_id != guild_id or not about:
-            raise Refusal("no_such_picture")
-        return about
+    async def reported(self, report: Report) -> list[Picture]:
+        """The pictures that a report is about."""
+        pictures = await self._pictures.of_job(report.job_id)
+        return [picture for picture in pictures if report.idx in (ALL, picture.idx)]
 
-    async def file(
-        self, job_id: int, idx: int, *, reporter_id: int, guild_id: int, reason: str, locale: str
-    ) -> Report:
+    async def reportable(self, job: Job, user_id: int) -> tuple[list[Picture], bool]:
+        """The pictures of a job that a person may report, and whether those are all that it has.
+
+        Of somebody else's private drawing that is what they have shared. Raises Refusal(no_such_picture).
+        """
+        pictures = everything = await self._pictures.of_job(job.id)
+        if job.user_id != user_id and is_private(job):
+            shared = {entry.picture_id for entry in await self._gallery.of_job(job.id)}
+            pictures = [picture for picture in everything if picture.id in shared]
+        if not pictures:
+            raise Refusal("no_such_picture")
+        return pictures, pictures == everything
+
+    async def file(self, job: Job, idx: int, *, reporter_id: int, reason: str, locale: str) -> Report:
         """Take a report. Raises Refusal: no_such_picture, reported_already."""
-        await self.reported(job_id, idx, guild_id)
+        pictures, complete = await self.reportable(job, reporter_id)
+        if not (complete if idx == ALL else any(picture.idx == idx for picture in pictures)):
+            raise Refusal("no_such_picture")
         report = await self._reports.add(
-            job_id=job_id,
+            job_id=job.id,
             idx=idx,
             reporter_id=reporter_id,
-            guild_id=guild_id,
+            guild_id=job.guild_id,
             reason=" ".join(reason.split())[:MAX_REASON],
             locale=locale,
         )
@@ -74,7 +88,7 @@ class ReportService:
         has to be shown anew. Raises Refusal as `open` does.
         """
         report = await self.open(report_id)
-        about = [one for one in await self._pictures.of_job(report.job_id) if report.idx in (ALL, one.idx)]
+        about = await self.reported(report)
         job = await self._jobs.get(report.job_id)
         left = [one for one in await self._pictures.of_job(report.job_id) if one not in about]
         async with self._db.transaction() as tx:
@@ -82,8 +96,8 @@ class ReportService:
             for picture in about:
                 await tx.execute("UPDATE pictures SET deleted_at = ? WHERE id = ?", (time.time(), picture.id))
             shown = await self._personal.forget_pictures([picture.id for picture in about], tx)
-            if job is not None and job.message_id is not None and not left:
-                shown.append((job.channel_id, job.message_id))
+            if not left:
+                shown += await self._jobs.message(report.job_id, tx)
             await self._personal.take_down(shown, tx)
         for picture in about:
             await asyncio.to_thread(picture.path.unlink, missing_ok=True)

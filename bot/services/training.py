@@ -112,18 +112,16 @@ class TrainingService:
                 return await self._adopt_draft(taken.folder, wish, taken.crops, notices, origin)
 
     async def of(self, draft_id: int, user_id: int) -> Draft:
-        """A person's own draft. Raises Refusal: draft_gone, not_yours."""
+        """A person's own draft. Raises Refusal(draft_gone), whether it is nobody's or somebody else's."""
         draft = await self._drafts.get(draft_id)
-        if draft is None:
+        if draft is None or draft.user_id != user_id:
             raise Refusal("draft_gone")
-        if draft.user_id != user_id:
-            raise Refusal("not_yours")
         return draft
 
     async def use(self, draft_id: int, user_id: int, places: Sequence[int]) -> Draft:
         """Use these crops and leave out the others; of one photo's faces the newly chosen one wins.
 
-        Raises Refusal: draft_gone, not_yours.
+        Raises Refusal(draft_gone).
         """
         draft = await self.of(draft_id, user_id)
         chosen: dict[int, int] = {}
@@ -143,7 +141,7 @@ class TrainingService:
     async def start(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Job:
         """Queue a draft's training; it is safe once this returns.
 
-        Raises Refusal: draft_gone, not_yours, too_few_photos, disk_full, and as `check` does.
+        Raises Refusal: draft_gone, too_few_photos, disk_full, and as `check` does.
         """
         draft = await self.of(draft_id, user_id)
         if len(draft.used) < MIN_PHOTOS:
@@ -164,7 +162,7 @@ class TrainingService:
         return job
 
     async def discard(self, draft_id: int, user_id: int) -> None:
-        """Forget a draft and its photos. Raises Refusal: draft_gone, not_yours."""
+        """Forget a draft and its photos. Raises Refusal(draft_gone)."""
         draft = await self.of(draft_id, user_id)
         await self._drafts.delete(draft.id)
         await asyncio.to_thread(self._files.remove, self._files.draft(draft.id))

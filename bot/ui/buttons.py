@@ -9,25 +9,19 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
-from bot.locales import t
-from bot.ui.replies import answer, language_of, report
+from bot.ui.gate import Registry, Rule
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
 
 Press = Callable[["discord.Interaction[LikenessBot]", int, int], Awaitable[None]]
 
-_verbs: dict[str, Press] = {}
+PRESSES: Registry[Press] = Registry()
 
 
-def on_press(verb: str) -> Callable[[Press], Press]:
-    """Name the function that a press of `verb:id:index` calls."""
-
-    def register(press: Press) -> Press:
-        _verbs[verb] = press
-        return press
-
-    return register
+def on_press(verb: str, rule: Rule) -> Callable[[Press], Press]:
+    """Name the function that a press of `verb:id:index` calls, once `rule` lets the person do it to `id`."""
+    return PRESSES.register(verb, rule=rule)
 
 
 class CardButton(
@@ -56,12 +50,4 @@ class CardButton(
         return cls(match["verb"], int(match["id"]), int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        press = _verbs.get(self.verb)
-        try:
-            if press is None:
-                await answer(interaction, t(await language_of(interaction), "error.old_button"))
-            else:
-                await press(interaction, self.target, self.index)
-        except Exception as error:
-            # discord.py only logs what a dynamic item raises; the person deserves a sentence.
-            await report(interaction, error)
+        await PRESSES.call(self.verb, interaction, self.target, self.target, self.index)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands, ui
 
+from bot.faults import FAULTS, Fault, fault_of
 from bot.locales import has, language_for, t
 from bot.services.refusal import Notice, Refusal
 from bot.ui.look import Accent, note, quoted
@@ -77,7 +78,7 @@ async def report(interaction: discord.Interaction[LikenessBot], error: BaseExcep
         if text is None:
             return
         await answer(interaction, text, Accent.failed)
-    except discord.HTTPException as failure:
+    except FAULTS as failure:
         log.warning("could not tell a person about %s: %s", type(error).__name__, failure)
 
 
@@ -119,7 +120,7 @@ def _sentence(locale: str, error: BaseException) -> str | None:
     if isinstance(error, discord.Forbidden):
         log.warning("Discord denied: %s", error)
         return t(locale, "error.bot_permissions")
-    if isinstance(error, discord.HTTPException) and (error.status == 429 or error.status >= 500):
+    if fault_of(error) is Fault.trouble:
         log.warning("Discord is in trouble: %s", error)
         return t(locale, "error.discord_busy")
     reference = secrets.token_hex(4)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
-from bot.locales import t
-from bot.ui.replies import answer, language_of, report
+from bot.ui.gate import Registry, Rule
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
@@ -18,29 +17,16 @@ if TYPE_CHECKING:
 Choose = Callable[["discord.Interaction[LikenessBot]", str, list[Any]], Awaitable[None]]
 """Called with the name of the menu and what was chosen: texts, or ids of channels or roles."""
 
-_names: dict[str, Choose] = {}
+CHOICES: Registry[Choose] = Registry()
 
 
-def on_choice(*names: str) -> Callable[[Choose], Choose]:
-    """Name the function that a choice in any of these menus calls."""
-
-    def register(choose: Choose) -> Choose:
-        _names.update(dict.fromkeys(names, choose))
-        return choose
-
-    return register
+def on_choice(*names: str, rule: Rule) -> Callable[[Choose], Choose]:
+    """Name the function that a choice in any of these menus calls, once `rule` lets the person choose."""
+    return CHOICES.register(*names, rule=rule)
 
 
 async def _chosen(interaction: discord.Interaction[Any], name: str, values: list[Any]) -> None:
-    choose = _names.get(name)
-    try:
-        if choose is None:
-            await answer(interaction, t(await language_of(interaction), "error.old_button"))
-        else:
-            await choose(interaction, name, values)
-    except Exception as error:
-        # discord.py only logs what a dynamic item raises; the person deserves a sentence.
-        await report(interaction, error)
+    await CHOICES.call(name, interaction, 0, name, values)
 
 
 class CardSelect(ui.DynamicItem[ui.Select[Any]], template=r"choose:(?P<name>[a-z_]+)"):

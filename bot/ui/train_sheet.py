@@ -15,10 +15,12 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from bot.locales import t
 from bot.services.training import Prospect
 from bot.ui.buttons import CardButton
+from bot.ui.gate import Registry, Rule
 from bot.ui.look import Accent, card, duration, quoted, rule
-from bot.ui.replies import explain, report
+from bot.ui.replies import explain
 from bot.ui.train_form import class_label
 from data.drafts import Crop, Draft
+from data.ids import row_id
 from trainer.spec import MIN_PHOTOS
 
 if TYPE_CHECKING:
@@ -31,13 +33,12 @@ _FILE = "photos.jpg"
 _MOST_NOTICES = 20
 
 Pick = Callable[["discord.Interaction[LikenessBot]", int, list[int]], Awaitable[None]]
-_picks: list[Pick] = []
+PICKS: Registry[Pick] = Registry()
 
 
-def on_pick(pick: Pick) -> Pick:
+def on_pick(rule: Rule) -> Callable[[Pick], Pick]:
     """Name the function that is called with a draft's id and the places of the crops that were chosen."""
-    _picks[:] = [pick]
-    return pick
+    return PICKS.register("crops", rule=rule)
 
 
 class CropSelect(ui.DynamicItem[ui.Select[Any]], template=r"crops:(?P<id>[0-9]{1,18})"):
@@ -66,11 +67,8 @@ class CropSelect(ui.DynamicItem[ui.Select[Any]], template=r"crops:(?P<id>[0-9]{1
         return cls(int(match["id"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        try:
-            await _picks[0](interaction, self.draft_id, [int(value) for value in self.item.values])
-        except Exception as error:
-            # discord.py only logs what a dynamic item raises; the person deserves a sentence.
-            await report(interaction, error)
+        places = [place for place in map(row_id, self.item.values) if place is not None]
+        await PICKS.call("crops", interaction, self.draft_id, self.draft_id, places)
 
 
 def sheet_card(locale: str, prospect: Prospect, picture: discord.File) -> ui.LayoutView:

@@ -119,7 +119,7 @@ async def test_other_peoples_models_stay_theirs(
     for verb in ("prefer", "renamemodel", "sharemodel", "forget"):
         refused = await friend.click(public, label=verb)
         said = [text_of(message) for message in (refused.response, *refused.followups)]
-        assert "belongs to somebody else" in said[-1]
+        assert "not yours, or not here any more" in said[-1]
     kept = await app.models.get(model.id)
     assert kept is not None and not kept.shared and not kept.is_default
 

@@ -151,7 +151,7 @@ async def test_votes_after_a_restart_and_on_what_is_gone(here: World, app: App, 
     try:
         await here.visitor.click(shared, label="Works · 0")
         assert "Works · 1" in text_of(cards(here, "shared by")[0])
-        await after.imagining.delete(1, here.visitor.id)
+        await after.imagining.delete(1)
         for label in ("works:1:0", "fails:1:0", "tryon:1:0"):
             refused = await here.visitor.click(shared, custom_id=label)
             assert "not shared any more" in text_of(refused.response) or "nobody" in text_of(refused.response)

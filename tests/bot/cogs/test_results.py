@@ -120,7 +120,7 @@ async def test_others_may_not_draw_with_a_private_model(here: World, app: App) -
 
 async def test_what_is_deleted_says_so_whatever_is_pressed(here: World, app: App) -> None:
     card = await drawn(here)
-    await app.imagining.delete(1, here.visitor.id)
+    await app.imagining.delete(1)
     for label in ("Vary 1", "Upscale 1", "Share"):
         refused = await here.visitor.click(card, label=label)
         assert "not here any more" in text_of(refused.response)

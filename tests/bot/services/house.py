@@ -16,6 +16,7 @@ from bot.gpu.base import Gpu
 from bot.services.access import Access
 from bot.services.endpoints import EndpointService
 from bot.services.estimates import Estimates
+from bot.services.faces import Faces
 from bot.services.gallery import GalleryService
 from bot.services.imagining import ImagineService
 from bot.services.intake import Intake, Upload
@@ -131,10 +132,15 @@ class House:
         )
 
     def redrawing(self) -> Redrawing:
-        return Redrawing(self.imagining(), self.jobs, self.models, self.pictures, self.settings)
+        return Redrawing(self.imagining(), self.jobs, self.models, self.pictures, self.settings, self.faces())
+
+    def faces(self) -> Faces:
+        return Faces(self.models, self.jobs, self.pictures, self.kept_endpoints)
 
     def gallery(self) -> GalleryService:
-        return GalleryService(Gallery(self.db), self.jobs, self.pictures, self.settings, self.access())
+        return GalleryService(
+            Gallery(self.db), self.jobs, self.pictures, self.settings, self.access(), self.faces()
+        )
 
     def dispatcher(self, gpu: Gpu, listener: Recorder) -> Dispatcher:
         return Dispatcher(

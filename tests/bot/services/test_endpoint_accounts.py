@@ -86,7 +86,7 @@ async def test_a_deployment_shows_its_price_and_needs_a_yes_by_the_same_person(
         "user", ANN, "ann/abraza", "aws-us-east-1-nvidia-t4-x1", trigger="abraza person"
     )
     assert (offer.hardware.price_per_hour, offer.account, api.made) == (0.5, ACCOUNT, {})
-    assert await refused(deploys.accept(number, {"user": BOB})) == "not_yours"
+    assert await refused(deploys.accept(number, {"user": BOB})) == "endpoint_offer_over"
     made = await deploys.accept(number, {"user": ANN})
     assert await refused(deploys.accept(number, {"user": ANN})) in ("endpoint_exists", "endpoint_offer_over")
     (body,) = api.bodies

@@ -88,7 +88,7 @@ async def test_a_picture_that_is_as_large_as_we_draw_or_gone_is_refused(house: H
         await house.redrawing().upscale(first.id, 0, **ORIGIN)
     with pytest.raises(Refusal, match="picture_gone"):
         await house.redrawing().upscale(first.id, 3, **ORIGIN)
-    await house.imagining().delete(first.id, ANN)
+    await house.imagining().delete(first.id)
     with pytest.raises(Refusal, match="picture_gone"):
         await house.redrawing().vary(first.id, 0, **ORIGIN)
 
@@ -104,7 +104,7 @@ async def test_models_guilds_and_secrets_of_others_are_refused(house: House) -> 
         (training.id, ORIGIN, "no_such_job"),
         (12345, ORIGIN, "no_such_job"),
         (drawing.id, BOBS, "not_yours"),
-        (secret.id, BOBS, "not_yours"),
+        (secret.id, BOBS, "no_such_job"),
     ):
         for press in (service.again(job_id, **origin), service.vary(job_id, 0, **origin)):
             with pytest.raises(Refusal, match=code):

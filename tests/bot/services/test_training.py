@@ -217,7 +217,7 @@ async def test_a_full_database_is_said_and_leaves_nothing(house: House) -> None:
 
 async def test_only_its_owner_can_remove_a_model(house: House) -> None:
     model_id = await house.make_model(ANN)
-    with pytest.raises(Refusal, match="not_yours"):
+    with pytest.raises(Refusal, match="no_such_model"):
         await house.owned().delete(model_id, BOB)
     removed = await house.owned().delete(model_id, ANN)
     assert removed.name == "abraza" and not removed.path.exists()

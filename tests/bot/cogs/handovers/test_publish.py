@@ -233,7 +233,7 @@ async def test_a_cancelled_publication_leaves_no_process_no_token_and_no_commit(
     answer = await publish(here, keep=True)
     await eventually(lambda: any(call.startswith("PUT /lfs/") for call in hub.calls), SECONDS)
     friend = here.guild.add_member(here.env.create_user("friend"))
-    with pytest.raises(Refusal, match="not_yours"):
+    with pytest.raises(Refusal, match="no_such_handover"):
         await app.publishing.cancel(1, friend.id)
     await here.visitor.click(answer.response, label="Cancel")
     assert "Stopped" in text_of(answer.response)
@@ -250,10 +250,10 @@ async def test_what_is_somebody_elses_stays_theirs(here: World, app: App) -> Non
     theirs = await trained(app, here, friend.id)
     await app.models.share(theirs.id, True)
     refused = await here.visitor.slash(here.studio, "publish", model=str(theirs.id))
-    assert "belongs to somebody else" in text_of(refused.response)
+    assert "not yours, or not here any more" in text_of(refused.response)
     assert "no model on this server" in text_of((await here.visitor.slash(here.studio, "publish")).response)
     assert await here.visitor.autocomplete(here.studio, "publish", "model", "abraza") == []
-    with pytest.raises(Refusal, match="not_yours"):
+    with pytest.raises(Refusal, match="no_such_model"):
         await app.publishing.export(theirs.id, "ckpt", True, user_id=here.visitor.id, locale="en")
 
 
