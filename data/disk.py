@@ -115,21 +115,23 @@ def shorten(log: Path, most: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock file alone. While somebody else does, `on_wait` is called again and again and may raise.
+def locked(file: Path, on_wait: Callable[[], None], *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock file, alone or with others who share it.
+
+    While somebody else is in the way, `on_wait` is called again and again and may raise.
 
     It is free as soon as its holder is gone, however that ended.
     """
     with file.open("w") as handle:
-        while not _try_lock(handle.fileno()):
+        while not _try_lock(handle.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             on_wait()
             time.sleep(0.1)
         yield
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, how: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -10,6 +10,9 @@ from typing import Any
 
 from data.database import Database
 
+_SEARCHES = 1000
+"""Searches of a guild that are remembered; the pages of older ones can't be turned any more."""
+
 
 class Order(StrEnum):
     """How a list of shared prompts is sorted and which of them it holds."""
@@ -160,6 +163,11 @@ class Gallery:
                 "INSERT INTO searches (guild_id, words) VALUES (?, ?)"
                 " ON CONFLICT (guild_id, words) DO UPDATE SET words = words RETURNING id",
                 (guild_id, words),
+            )
+            await tx.execute(
+                "DELETE FROM searches WHERE guild_id = ? AND words != ? AND id <="
+                " (SELECT id FROM searches WHERE guild_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (guild_id, words, guild_id, _SEARCHES),
             )
         (row,) = rows
         return int(row["id"])

@@ -308,7 +308,8 @@ class Jobs:
     async def of_user(self, user_id: int, limit: int = 10) -> list[Job]:
         """A person's jobs, newest first."""
         rows = await self._db.rows(
-            f"SELECT {_COLUMNS} FROM jobs WHERE user_id = ? ORDER BY id DESC LIMIT ?", (user_id, limit)
+            f"SELECT {_COLUMNS} FROM jobs WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT ?",
+            (user_id, limit),
         )
         return [_job(row) for row in rows]
 
@@ -324,8 +325,7 @@ class Jobs:
     async def unannounced(self, since: float = 0) -> list[Job]:
         """Jobs that ended at `since` or later and whose end nobody was told yet, in order."""
         rows = await self._db.rows(
-            f"SELECT {_COLUMNS} FROM jobs WHERE announced = 0 AND finished_at >= ?"
-            " AND state IN ('done', 'failed', 'cancelled') ORDER BY finished_at",
+            f"SELECT {_COLUMNS} FROM jobs WHERE announced = 0 AND finished_at >= ? ORDER BY finished_at",
             (since,),
         )
         return [_job(row) for row in rows]

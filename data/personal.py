@@ -67,9 +67,9 @@ class Personal:
         return [*await self.tables(subject), pictures]
 
     async def counts(self, subject: Subject, subject_id: int) -> dict[str, int]:
-        """How many rows of a person or guild there are, by table."""
+        """How many rows of a person or guild there are, by table that says whose they are."""
         counted = {}
-        for table in await self.held(subject):
+        for table in await self.tables(subject):
             found = await self._db.row(
                 f"SELECT COUNT(*) FROM {table.name} WHERE {table.condition}", [subject_id] * table.marks
             )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+from data.recent import Recent
 from inference.endpoint_calls import Calls, Limits, Target
 from inference.endpoint_drawing import Drawing
 from inference.endpoint_health import Known
 from inference.endpoint_hosts import Hosts
 from inference.errors import EndpointError
 from inference.requests import DrawEvent, DrawRequest
+
+_MOST_KNOWN = 1000
+"""Endpoints, by address, of which is remembered how they behaved."""
 
 
 class EndpointClient:
@@ -19,7 +23,7 @@ class EndpointClient:
     def __init__(self, hosts: Hosts, limits: Limits | None = None) -> None:
         self.calls = Calls(hosts, limits or Limits())
         self._hosts = hosts
-        self._known: dict[str, Known] = {}
+        self._known: Recent[str, Known] = Recent(_MOST_KNOWN)
 
     def check_address(self, url: str) -> str:
         """The URL as it is kept. Raises EndpointError, code endpoint_address."""
@@ -34,7 +38,9 @@ class EndpointClient:
 
         Closing the generator breaks off the calls that are under way.
         """
-        known = self._known.setdefault(target.url, Known())
+        if target.url not in self._known:
+            self._known[target.url] = Known()
+        known = self._known[target.url]
         events: asyncio.Queue[DrawEvent | None] = asyncio.Queue()
         drawing = Drawing(self.calls, target, request, known, events.put_nowait)
         task = asyncio.create_task(drawing.run(), name=f"endpoint-{request.id}")

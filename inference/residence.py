@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from data.recent import Recent
 from inference.bases import locate
 from inference.lora import is_lora, merge, read_config, read_lora
 from inference.model import Model, load_folder, load_vae
@@ -25,6 +26,8 @@ Weights = dict[str, dict[str, torch.Tensor]]
 _PARTS = ("unet", "text_encoder", "vae")
 _RESIDENTS = 2
 """Architectures that stay on the device."""
+_MOST_FOLDERS = 1000
+"""Names whose folder is remembered."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Residence:
         self._budget = budget
         self._stored: OrderedDict[str, _Stored] = OrderedDict()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._folders: dict[str, Path] = {}
+        self._folders: Recent[str, Path] = Recent(_MOST_FOLDERS)
         self._vaes: dict[str, torch.nn.Module] = {}
 
     def get(self, name: str) -> Model:

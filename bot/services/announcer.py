@@ -95,6 +95,7 @@ class Announcer:
                 self._changed.discard(job_id)
                 job = await self._jobs.get(job_id)
                 if job is None or job.announced:
+                    self._ended.discard(job_id)
                     continue
                 if not job.state.ended:
                     await self._listener.job_changed(job)
@@ -116,9 +117,9 @@ class Announcer:
                 if job.state is JobState.done and pictures:
                     await self._listener.pictures_ready(job, pictures)
                 await until_written(lambda: self._jobs.mark_announced(job.id))
-                self._ended.discard(job.id)
-                return
+                break
             except Exception:
                 logger.exception("job %d: its end could not be told, next try in %.0f s", job.id, delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LAST_RETRY_SECONDS)
+        self._ended.discard(job.id)

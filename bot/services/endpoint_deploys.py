@@ -64,6 +64,8 @@ class EndpointDeploys:
         known = self._prices.get((scope, scope_id))
         if known is None or time.monotonic() - known[0] > _PRICES_SECONDS:
             found = await self._hub.hardware(await self._any_token(scope, scope_id))
+            old = time.monotonic() - _PRICES_SECONDS
+            self._prices = {whose: one for whose, one in self._prices.items() if one[0] > old}
             known = self._prices[scope, scope_id] = (time.monotonic(), found)
         return known[1]
 

@@ -40,37 +40,40 @@ class Estimates:
 
         Of the GPU's own queue; what waits for people's endpoints follows no common line.
         """
+        takes = await self._takes(kind)
         ends: dict[int, float] = {}
         ahead: float | None = 0.0
         for job in await self._jobs.running(kind):
             if job.lane is not Lane.gpu:
                 continue
-            left = await self._left(job)
+            left = _left(job, takes.get(job.id))
             if left is not None:
                 ends[job.id] = left
             ahead = None if left is None or ahead is None else ahead + left
         for job in await self._jobs.queued(kind, Lane.gpu):
-            takes = await self._takes(job)
-            if ahead is None or takes is None:
+            if ahead is None or job.id not in takes:
                 break
-            ahead += takes
+            ahead += takes[job.id]
             ends[job.id] = ahead
         return ends
 
-    async def _left(self, job: Job) -> float | None:
-        if job.seconds_left is not None:
-            return job.seconds_left
-        takes = await self._takes(job)
-        return (
-            max(0.0, takes - (time.time() - (job.started_at or time.time()))) if takes is not None else None
+    async def _takes(self, kind: JobKind) -> dict[int, float]:
+        """Seconds of work by job, of those that wait or run and whose base was measured."""
+        rows = await self._db.rows(
+            f"SELECT id, {_WORK} AS work, json_extract(payload, '$.base') AS base FROM jobs"
+            " WHERE state IN ('queued', 'running') AND kind = ? AND lane = 'gpu'",
+            (kind,),
         )
+        speeds = {base: await self.seconds_per_step(kind, base) for base in {row["base"] for row in rows}}
+        return {
+            row["id"]: speed * row["work"]
+            for row in rows
+            if (speed := speeds[row["base"]]) is not None and row["work"] is not None
+        }
 
-    async def _takes(self, job: Job) -> float | None:
-        row = await self._db.row(
-            f"SELECT {_WORK} AS work, json_extract(payload, '$.base') AS base FROM jobs WHERE id = ?",
-            (job.id,),
-        )
-        if row is None or row["work"] is None:
-            return None
-        speed = await self.seconds_per_step(job.kind, row["base"])
-        return speed * row["work"] if speed is not None else None
+
+def _left(job: Job, takes: float | None) -> float | None:
+    """Seconds until a running job ends, of the `takes` that it takes as a whole."""
+    if job.seconds_left is not None or takes is None:
+        return job.seconds_left
+    return max(0.0, takes - (time.time() - (job.started_at or time.time())))

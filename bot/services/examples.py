@@ -81,6 +81,7 @@ class Examples:
                 last = event
         if isinstance(last, DrawDone):
             (out / "0.png").rename(out.with_suffix(".png"))
+            self._asked.discard(out.stem)
         else:
             logger.warning("the example %s was not drawn: %s", request.id, last)
         await asyncio.to_thread(self._files.remove, out)

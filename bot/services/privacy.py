@@ -17,7 +17,7 @@ from data.personal import Personal, Subject
 _AT_ONCE = 50
 """Jobs that are erased in one transaction: whoever else wants to write waits as long."""
 
-_LISTED = ("jobs", "models", "pictures")
+_LISTED = ("jobs", "models")
 
 
 class Work(Protocol):

@@ -89,3 +89,18 @@ async def test_a_search_keeps_its_number(db: Database) -> None:
     assert await gallery.search(GUILD, "cat") == number
     assert await gallery.searched(number, GUILD) == "cat"
     assert await gallery.searched(number, GUILD + 1) is None
+
+
+async def test_old_searches_are_forgotten_but_never_the_one_that_is_asked(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.gallery._SEARCHES", 2)
+    gallery = Gallery(db)
+    numbers = [await gallery.search(GUILD, word) for word in ("cat", "dog")]
+    elsewhere = await gallery.search(GUILD + 1, "cat")
+    numbers.append(await gallery.search(GUILD, "fox"))
+    found = [await gallery.searched(number, GUILD) for number in numbers]
+    assert found == [None, "dog", "fox"]
+    assert await gallery.searched(elsewhere, GUILD + 1) == "cat"
+    monkeypatch.setattr("data.gallery._SEARCHES", 1)
+    assert await gallery.searched(await gallery.search(GUILD, "dog"), GUILD) == "dog"

@@ -88,6 +88,38 @@ def test_who_waits_for_another_job_can_be_stopped(tmp_path: Path) -> None:
 
     with pytest.raises(Stopped):  # at the first step: the folder is there, the lock is free again
         class_images(model, "photo of a cat", tmp_path, recipe, lambda _: None, stop)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (entry for entry in tmp_path.iterdir() if entry.is_dir())
     with locked(folder / ".lock", stop), pytest.raises(Stopped):
         class_images(model, "photo of a cat", tmp_path, recipe, lambda _: pytest.fail("looked in"), stop)
+
+
+def draw_words(pool: Path, *words: str) -> None:
+    model = load(str(MINI), torch.device("cpu"), torch.float32)
+    recipe = Recipe(class_images=1, class_image_steps=1)
+    for word in words:
+        class_images(model, word, pool, recipe, lambda _: None, lambda: None)
+
+
+def kept(pool: Path) -> set[str]:
+    return {folder.name.rpartition("-")[0] for folder in pool.iterdir() if folder.is_dir()}
+
+
+def test_the_words_that_nobody_used_for_longest_make_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.class_images._MOST_PROMPTS", 2)
+    draw_words(tmp_path, "cat", "dog", "cat", "fox")
+    assert kept(tmp_path) == {"cat", "fox"}
+    monkeypatch.setattr("trainer.class_images._MOST_BYTES", 1)
+    (tmp_path / "mine").mkdir()
+    draw_words(tmp_path, "cow")
+    assert kept(tmp_path) == {"cow", ""}, "the last one stays, and what is none of ours"
+
+
+def test_nothing_goes_while_a_training_uses_the_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.class_images._MOST_PROMPTS", 1)
+    with locked(tmp_path / ".lock", lambda: None, shared=True):
+        draw_words(tmp_path, "cat", "dog")
+        assert kept(tmp_path) == {"cat", "dog"}
+    draw_words(tmp_path, "dog")
+    assert kept(tmp_path) == {"dog"}

@@ -5,7 +5,7 @@ import pytest
 
 from bot.services.announcer import Announcer
 from data.jobs import Job, JobState
-from tests.bot.services.house import House, Recorder
+from tests.bot.services.house import WAIT_SECONDS, House, Recorder
 
 
 class SlowRecorder(Recorder):
@@ -86,6 +86,9 @@ async def test_an_end_is_told_until_the_face_takes_it_and_then_never_again(
     announcer.ended(other.id)
     await house.announced(other.id)
     assert [end.id for end in slow.ends] == [job.id] * 3 + [other.id]
+    async with asyncio.timeout(WAIT_SECONDS):
+        while announcer._ended:  # nothing is remembered of what was told
+            await asyncio.sleep(0.01)
 
 
 async def test_a_change_that_could_not_be_shown_is_no_matter(house: House) -> None:
