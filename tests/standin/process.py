@@ -15,7 +15,7 @@ from tests.standin.server import TOKEN, StandIn
 
 ROOT = Path(__file__).parents[2]
 
-STARTING = 60
+STARTING = 120
 """Seconds that a process may take to be there, on a machine that has much to do."""
 
 
