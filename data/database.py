@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
+
+from data.errors import CodedError
+
+logger = logging.getLogger(__name__)
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 Parameters = Iterable[Any]
+Result = TypeVar("Result")
+
+_BUSY_SECONDS = 5.0
+"""How long a transaction waits for somebody else's."""
+_RETRY_SECONDS = 2.0
 
 
 class BadDatabase(RuntimeError):
@@ -23,6 +33,22 @@ class BadDatabase(RuntimeError):
 
 class DatabaseTooNew(BadDatabase):
     """The database was written by a newer version of this program than the one that opens it."""
+
+
+class Unwritable(CodedError):
+    """Nothing can be written now, and nothing was. Code: database_busy (another holds it) or disk_full."""
+
+
+async def until_written(write: Callable[[], Awaitable[Result]]) -> Result:
+    """Do a write, which is one whole transaction, again and again until the database takes it.
+
+    For what must not be lost. A person who waits had better be told to try again.
+    """
+    while True:
+        try:
+            return await write()
+        except Unwritable:
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 class Database:
@@ -35,6 +61,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
+        self._refuses = False
 
     @classmethod
     async def open(cls, path: Path, migrations: Path = _MIGRATIONS) -> Database:
@@ -59,7 +86,7 @@ class Database:
     ) -> AsyncGenerator[aiosqlite.Connection, None]:
         """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when the block raises.
 
-        `within` is a transaction that is open already: the block joins it instead.
+        `within` is a transaction that is open already: the block joins it instead. Raises Unwritable.
         """
         if within is not None:
             yield within
@@ -69,12 +96,24 @@ class Database:
                 await self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 await self._writer.execute("COMMIT")
-            except BaseException:
+                self._tell(None)
+            except BaseException as error:
                 # Also after a cancelled BEGIN or COMMIT, which the connection's thread still carries out:
                 # there may then be nothing to roll back.
                 with contextlib.suppress(sqlite3.OperationalError):
                     await asyncio.shield(asyncio.ensure_future(self._rollback()))
+                if (refusal := _refusal(error)) is not None:
+                    self._tell(refusal)
+                    raise refusal from error
                 raise
+
+    def _tell(self, refusal: Unwritable | None) -> None:
+        """Say in the log that writing is over for now, and when it is possible again: not each time."""
+        if refusal is not None and not self._refuses:
+            logger.warning("%s What must be kept is tried again.", refusal.message)
+        elif refusal is None and self._refuses:
+            logger.warning("The database can be written again.")
+        self._refuses = refusal is not None
 
     async def _rollback(self) -> None:
         await self._writer.execute("ROLLBACK")
@@ -97,11 +136,21 @@ class Database:
         await self._writer.close()
 
 
+def _refusal(error: BaseException) -> Unwritable | None:
+    """What an error means that may be over in a moment; None for every other."""
+    kind = error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError) else None
+    if kind == sqlite3.SQLITE_FULL:
+        return Unwritable("disk_full", "The disk is full, so the database can't be written.")
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR):
+        return Unwritable("database_busy", f"The database can't be written now: {error}.")
+    return None
+
+
 async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
     await connection.execute("PRAGMA foreign_keys = ON")
-    await connection.execute("PRAGMA busy_timeout = 5000")
+    await connection.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_SECONDS)}")
     return connection
 
 

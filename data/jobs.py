@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 from aiosqlite import Connection
 
@@ -71,6 +71,8 @@ class Job:
     announced: bool
     """Whether everyone who should know was told how it ended."""
     lane: Lane = Lane.gpu
+    fruitless: int = 0
+    """How many of the attempts were lost since the work last got further."""
     plan: str | None = None
     """JSON of a training's `trainer.events.Plan`, once it has chosen one."""
 
@@ -82,6 +84,16 @@ class Origin(TypedDict):
     guild_id: int
     channel_id: int
     locale: str
+
+
+class HowFar(TypedDict, total=False):
+    """How far a running job is."""
+
+    phase: Required[str | None]
+    step: Required[int]
+    steps: Required[int]
+    loss: float | None
+    seconds_left: float | None
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Job))
@@ -168,20 +180,18 @@ class Jobs:
         """queued -> running. None when the job is no longer queued."""
         return await self._move(job_id, ("queued",), state="running", started_at=time.time())
 
-    async def progress(
-        self,
-        job_id: int,
-        *,
-        phase: str | None,
-        step: int,
-        steps: int,
-        loss: float | None = None,
-        seconds_left: float | None = None,
-    ) -> Job | None:
+    async def progress(self, job_id: int, **progress: Unpack[HowFar]) -> Job | None:
         """How far a running job is. None when it no longer runs."""
-        return await self._move(
-            job_id, ("running",), phase=phase, step=step, steps=steps, loss=loss, seconds_left=seconds_left
-        )
+        changes: dict[str, Any] = {"loss": None, "seconds_left": None, **progress}
+        return await self._move(job_id, ("running",), **changes)
+
+    async def gained(self, job_id: int, reached: int, tx: Connection | None = None) -> None:
+        """So much of a job's work is kept, whatever happens; if that is new, its losses are forgiven."""
+        async with self._db.transaction(tx) as connection:
+            await connection.execute(
+                "UPDATE jobs SET reached = ?, fruitless = 0 WHERE id = ? AND reached < ?",
+                (reached, job_id, reached),
+            )
 
     async def set_plan(self, job_id: int, plan: str) -> None:
         """Remember how a training uses its device's memory."""
@@ -233,7 +243,9 @@ class Jobs:
         """running -> queued, ahead of new work. `lost` counts an attempt: the work crashed."""
         async with self._db.transaction() as tx:
             await tx.execute(
-                "UPDATE jobs SET attempts = attempts + ? WHERE id = ? AND state = 'running'", (lost, job_id)
+                "UPDATE jobs SET attempts = attempts + ?, fruitless = fruitless + ?"
+                " WHERE id = ? AND state = 'running'",
+                (lost, lost, job_id),
             )
             return await self._move(job_id, ("running",), tx=tx, state="queued", seconds_left=None)
 
@@ -245,8 +257,8 @@ class Jobs:
         """After a crash of the bot: all that ran is queued again, and one attempt counted."""
         async with self._db.transaction() as tx:
             rows = await tx.execute_fetchall(
-                "UPDATE jobs SET state = 'queued', attempts = attempts + 1, seconds_left = NULL"
-                f" WHERE state = 'running' RETURNING {_COLUMNS}"
+                "UPDATE jobs SET state = 'queued', attempts = attempts + 1, fruitless = fruitless + 1,"
+                f" seconds_left = NULL WHERE state = 'running' RETURNING {_COLUMNS}"
             )
         return [_job(row) for row in rows]
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TextIO
 
 from pydantic import BaseModel
+
+HEARTBEAT = b'{"type":"heartbeat"}\n'
+"""A line by which a worker says no more than that its process runs."""
+HEARTBEAT_SECONDS = 5.0
 
 
 class EventWriter:
@@ -32,6 +37,23 @@ class EventWriter:
             except BrokenPipeError:
                 # Nobody listens any more. What matters is on disk; the end of stdin stops the work.
                 pass
+
+    def beat(self) -> None:
+        """Say every few seconds, from a thread, that this process runs: for starters, not for people.
+
+        A long import, load or compilation goes on below it, so it proves nothing about the work.
+        """
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def _beat(self) -> None:
+        while True:
+            with self._lock:
+                try:
+                    # Past the stream: at exit Python must not find its lock held by this thread.
+                    os.write(self._stream.fileno(), HEARTBEAT)
+                except OSError:
+                    return
+            time.sleep(HEARTBEAT_SECONDS)
 
 
 def on_starter_gone(callback: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from data.cores import share_cores
 from data.disk import nearest, typed_path
+from data.pipes import EventWriter
 from inference.bases import locate
 from inference.errors import ModelError
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
@@ -81,9 +82,11 @@ def main() -> int:
     arguments = _parser().parse_args()
     share_cores()
     if arguments.command == "serve":
-        from inference.server import Server
+        emit = EventWriter()
+        emit.beat()
+        from inference.server import Server  # torch takes seconds to import, or a minute on a slow disk
 
-        Server(arguments.batch).serve()
+        Server(emit, arguments.batch).serve()
         return 0
     try:
         request = _request(arguments)

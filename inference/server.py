@@ -34,8 +34,8 @@ class Server:
     takes what suits the device: on a CPU a batch gains nothing.
     """
 
-    def __init__(self, batch: int | None = None) -> None:
-        self._emit = EventWriter()
+    def __init__(self, emit: EventWriter, batch: int | None = None) -> None:
+        self._emit = emit
         self._engine = Engine()
         gpu = self._engine.device.type == "cuda"
         self._batch = batch if batch is not None else (_GPU_BATCH if gpu else 0)

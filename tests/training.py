@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from data.pipes import HEARTBEAT
 from trainer.events import TrainEvent, parse_event
 from trainer.job import write_job
 from trainer.spec import Concept, Recipe, TrainSpec
@@ -47,4 +48,5 @@ def run(words: Sequence[str]) -> tuple[int, list[TrainEvent], str]:
     """Exit status, events and log of a whole run."""
     process = start(words, stdin=subprocess.DEVNULL)
     out, log = process.communicate(timeout=240)
-    return process.returncode, [parse_event(line) for line in out.splitlines()], log.decode()
+    lines = [line for line in out.splitlines(keepends=True) if line != HEARTBEAT]
+    return process.returncode, [parse_event(line) for line in lines], log.decode()

@@ -48,6 +48,8 @@ def main(words: list[str]) -> int:
             )
             parser.add_argument("--supervised", action="store_true", help="stop when stdin ends")
             arguments = parser.parse_args(words)
+            if arguments.standby or arguments.supervised:
+                emit.beat()
             if arguments.standby:
                 done = _stand_by(arguments.standby, emit, stop)
             else:

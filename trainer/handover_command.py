@@ -33,6 +33,7 @@ def main(words: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     arguments.token = _line_of_stdin() if arguments.command == "publish" and arguments.token_stdin else ""
     if arguments.supervised:
+        emit.beat()
         on_starter_gone(lambda: os.kill(os.getpid(), signal.SIGTERM))
     share_cores()
     try:

@@ -33,7 +33,10 @@ class Gpu(Protocol):
         ...
 
     async def prepare(self) -> None:
-        """Begin to get ready for the next training, where that is worth its memory."""
+        """Begin to get ready for the next training, where that is worth its memory.
+
+        The first call comes before any other, from a task that outlives them: what lives long is born in it.
+        """
         ...
 
     async def device(self) -> Ready:

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from bot.gpu.hearing import PATIENCE, Patience, hear
 from bot.gpu.processes import outcome, spawn, stop
 from bot.gpu.server import InferenceServer
 from bot.gpu.standby import Standby
@@ -25,15 +24,21 @@ class LocalGpu:
     `logs` is the folder of the server's log; a trainer logs into its job's folder. `grace` is how many
     seconds a trainer has for its last checkpoint before it is killed. `standby` is the base that the next
     trainer already waits with, once there was a `prepare`; None starts each trainer when its job comes.
-    `cache_gib` is the server's, see there.
+    `cache_gib` is the server's, see there. `patience` is what is had with processes that hang.
     """
 
     def __init__(
-        self, logs: Path, grace: float = 60, standby: str | None = None, cache_gib: float | None = None
+        self,
+        logs: Path,
+        grace: float = 60,
+        standby: str | None = None,
+        cache_gib: float | None = None,
+        patience: Patience = PATIENCE,
     ) -> None:
         self._grace = grace
-        self._server = InferenceServer(logs / "inference.log", cache_gib)
-        self._standby = Standby(standby, logs / "standby.log") if standby is not None else None
+        self._patience = patience
+        self._server = InferenceServer(logs / "inference.log", patience, cache_gib)
+        self._standby = None if standby is None else Standby(standby, logs / "standby.log", patience)
 
     async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
         """See `Gpu.train`. A trainer that dies without a final event: `Failed`, code `trainer_lost`."""
@@ -46,12 +51,11 @@ class LocalGpu:
             )
             return
         try:
-            async with aclosing(_events(process)) as events:
+            async with aclosing(hear(process, parse_event, self._patience)) as events:
                 async for event in events:
                     yield event
                     if isinstance(event, Done | Failed | Cancelled):
                         return
-            await process.wait()
             yield Failed(code="trainer_lost", message=f"The training process {outcome(process)}.")
         finally:
             await stop(process, self._grace)
@@ -68,11 +72,12 @@ class LocalGpu:
 
     async def prepare(self) -> None:
         """See `Gpu.prepare`."""
+        self._server.open()
         if self._standby is not None:
             await self._standby.refill()
 
     async def device(self) -> Ready:
-        """See `Gpu.device`. Raises OSError when no server comes up."""
+        """See `Gpu.device`. Raises ServerLost, an OSError, when no server comes up."""
         return await self._server.ready()
 
     async def close(self) -> None:
@@ -83,14 +88,5 @@ class LocalGpu:
 
     async def _trainer(self, job: Path) -> Process:
         """A process that works on a job. Raises OSError."""
-        ready = self._standby.take(job) if self._standby is not None else None
+        ready = await self._standby.take(job) if self._standby is not None else None
         return ready or await spawn("trainer", str(job), "--supervised", log=job / "trainer.log")
-
-
-async def _events(process: Process) -> AsyncGenerator[TrainEvent, None]:
-    assert process.stdout is not None
-    async for line in process.stdout:
-        try:
-            yield parse_event(line)
-        except ValidationError:
-            logger.warning("The trainer said something that is no event: %r", line[:200])

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Protocol
 
+from data.database import until_written
 from data.jobs import Job, Jobs, JobState
 from data.pictures import Picture, Pictures
 
@@ -56,6 +57,11 @@ class Announcer:
         for job in await self._jobs.unannounced(since=time.time() - _GIVE_UP_SECONDS):
             self.ended(job.id)
         self._task = asyncio.create_task(self._run(), name="announcer")
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `start` to `stop`."""
+        return [self._task] if self._task is not None else []
 
     async def stop(self) -> None:
         """Stop announcing; what was not told is told after the next start."""
@@ -109,7 +115,7 @@ class Announcer:
                 pictures = await self._pictures.of_job(job.id)
                 if job.state is JobState.done and pictures:
                     await self._listener.pictures_ready(job, pictures)
-                await self._jobs.mark_announced(job.id)
+                await until_written(lambda: self._jobs.mark_announced(job.id))
                 self._ended.discard(job.id)
                 return
             except Exception:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Protocol
 
 from bot.services.handover_work import LOST, HandoverWork
 from bot.services.refusal import out_of_space
+from bot.services.work import MAX_ATTEMPTS
+from data.database import Unwritable, until_written
 from data.files import FileStore
 from data.handovers import Handover, Handovers
 from trainer.handover import Moved
@@ -22,7 +25,6 @@ KEEP_DAYS = 3
 
 _PLACES = 2
 """How many run at once: each reads a whole model."""
-_MAX_ATTEMPTS = 3
 _ASKED_SECONDS = 3600.0
 _ROUND_SECONDS = 60.0
 
@@ -60,6 +62,11 @@ class HandoverRunner:
             if not folder.name.isdigit() or await self._handovers.get(int(folder.name)) is None:
                 await asyncio.to_thread(self._files.remove, folder)
         self._task = asyncio.create_task(self._run(), name="handovers")
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `start` to `stop`."""
+        return [self._task] if self._task is not None else []
 
     async def stop(self) -> None:
         """Stop the processes; what runs goes on at the next start."""
@@ -116,31 +123,34 @@ class HandoverRunner:
         follower = asyncio.create_task(self._follow(handover_id))
         try:
             async with self._places:
-                handover = await self._handovers.begin(handover_id)
+                handover = await until_written(lambda: self._handovers.begin(handover_id))
                 if handover is not None:
                     await self._attempt(handover)
-            self._wake.set()
-        except Exception:  # the database can't be written; a later round takes it up again
+        except Exception:  # a later round takes it up again
             logger.exception("handover %d broke off", handover_id)
+            return
         finally:
             follower.cancel()
             await asyncio.wait([follower])
             self._moved.pop(handover_id, None)
             del self._tasks[handover_id]
+        self._wake.set()  # it is to be told, or taken up again
 
     async def _attempt(self, handover: Handover) -> None:
-        if handover.attempts > _MAX_ATTEMPTS:
-            await self._work.fail(handover, LOST, f"It was interrupted {_MAX_ATTEMPTS} times.")
+        if handover.attempts > MAX_ATTEMPTS:
+            await self._work.fail(handover, LOST, f"It was interrupted {MAX_ATTEMPTS} times.")
             return
         try:
             await self._work.run(handover, lambda event: self._moved.update({handover.id: event}))
         except asyncio.CancelledError:
-            await self._handovers.pause(handover.id)
+            with contextlib.suppress(Unwritable):  # it then counts as lost
+                await self._handovers.pause(handover.id)
             raise
         except Exception as error:
             logger.exception("handover %d broke off", handover.id)
-            code = "disk_full" if out_of_space(error) else LOST
-            await self._work.fail(handover, code, "Something went wrong that is described in the bot's log.")
+            code = "disk_full" if out_of_space(error) else "internal"
+            message = "Something went wrong that is described in the bot's log."
+            await self._work.lost_or_failed(handover, code, message)
 
     async def _follow(self, handover_id: int) -> None:
         while True:
@@ -153,7 +163,7 @@ class HandoverRunner:
     async def _tell(self, handover_id: int) -> None:
         try:
             await self._listener.handover_ended(handover_id)
-            await self._handovers.mark_announced(handover_id)
+            await until_written(lambda: self._handovers.mark_announced(handover_id))
         except Exception:
             logger.exception("the end of handover %d could not be told yet", handover_id)
         finally:

@@ -14,9 +14,11 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from bot.gpu.hearing import hear
 from bot.gpu.processes import outcome, spawn, stop
 from bot.services.endpoints import PURPOSE as ENDPOINT
-from data.database import Database
+from bot.services.work import MAX_ATTEMPTS, ROOM_SECONDS
+from data.database import Database, until_written
 from data.disk import replacing
 from data.files import FileStore
 from data.handovers import Handover, Handovers, State
@@ -36,6 +38,7 @@ PUBLISH, HUB = "publish", "hub"
 """The vault's names for the token of a publication under way, and for one that its owner let us keep."""
 
 LOST = "handover_lost"
+_AGAIN = (LOST, "disk_full")
 _GRACE_SECONDS = 10.0
 
 
@@ -68,7 +71,10 @@ class HandoverWork:
         self._single_file = single_file
 
     async def run(self, handover: Handover, moved: Callable[[Moved], None]) -> None:
-        """Do it and write down how it ended. Cancelled, it stops the process and leaves the row as it is."""
+        """Do it and write down how it ended, unless it is to be tried again: then it still runs.
+
+        Cancelled, it stops the process and leaves the row as it is.
+        """
         model = await self._models.get(handover.model_id)
         if model is None:  # deleted, and the handover with it
             return
@@ -95,7 +101,7 @@ class HandoverWork:
                 if isinstance(event, Moved):
                     moved(event)
                 elif isinstance(event, MadePrivate):
-                    await self._handovers.note_private(handover.id)
+                    await until_written(lambda: self._handovers.note_private(handover.id))
                 else:
                     await self._conclude(handover, event)
                     return
@@ -104,11 +110,19 @@ class HandoverWork:
         """A token that a person let us keep, for publishing or for their endpoint."""
         return await self._vault.get("user", user_id, HUB) or await self._vault.get("user", user_id, ENDPOINT)
 
+    async def lost_or_failed(self, handover: Handover, code: str, message: str) -> None:
+        """Leave it running, to be taken up again, if its process died or found no room; all else fails."""
+        if code not in _AGAIN or handover.attempts >= MAX_ATTEMPTS:
+            await self.fail(handover, LOST if code == "internal" else code, message)
+        elif code == "disk_full":
+            await asyncio.sleep(ROOM_SECONDS)
+
     async def fail(self, handover: Handover, code: str, message: str) -> None:
         """Give it up. What it made goes, its log stays for whoever looks into it."""
         if code == "token_invalid" and await self._vault.get("user", handover.user_id, PUBLISH) is None:
-            await self._vault.delete("user", handover.user_id, HUB)  # so that the next time asks for one
-        await self.end(handover, "failed", error_code=code, error=message)
+            # So that the next time asks for one.
+            await until_written(lambda: self._vault.delete("user", handover.user_id, HUB))
+        await until_written(lambda: self.end(handover, "failed", error_code=code, error=message))
         if (folder := self._files.handover(handover.id)).is_dir():
             await asyncio.to_thread(_remove_attempts, folder)
 
@@ -136,27 +150,29 @@ class HandoverWork:
 
     async def _conclude(self, handover: Handover, event: Exported | Published | Failed) -> None:
         if isinstance(event, Failed):
-            code = LOST if event.code == "internal" else event.code
-            await self.fail(handover, code, event.message)
+            await self.lost_or_failed(handover, event.code, event.message)
         elif isinstance(event, Exported):
-            path = self._files.relative(Path(event.path))
-            await self.end(handover, "done", path=path, size_bytes=event.size_bytes)
+            made = {"path": self._files.relative(Path(event.path)), "size_bytes": event.size_bytes}
+            await until_written(lambda: self.end(handover, "done", **made))
         else:
             # Before anything else: it is there now, whatever becomes of the rest.
-            async with self._db.transaction() as tx:
-                await self._publications.put(
-                    user_id=handover.user_id,
-                    repository=event.repo,
-                    guild_id=handover.guild_id,
-                    model_id=handover.model_id,
-                    url=event.url,
-                    visibility=event.visibility,
-                    revision=event.commit,
-                    tx=tx,
-                )
-            others = json.dumps(event.others)
-            await self.end(handover, "done", repository=event.repo, url=event.url, others=others)
+            await until_written(lambda: self._note_published(handover, event))
+            there = {"repository": event.repo, "url": event.url, "others": json.dumps(event.others)}
+            await until_written(lambda: self.end(handover, "done", **there))
             await asyncio.to_thread(self._files.remove, self._files.handover(handover.id))
+
+    async def _note_published(self, handover: Handover, event: Published) -> None:
+        async with self._db.transaction() as tx:
+            await self._publications.put(
+                user_id=handover.user_id,
+                repository=event.repo,
+                guild_id=handover.guild_id,
+                model_id=handover.model_id,
+                url=event.url,
+                visibility=event.visibility,
+                revision=event.commit,
+                tx=tx,
+            )
 
     def _export(self, handover: Handover, model: Model, folder: Path) -> list[str]:
         assert handover.format is not None
@@ -211,18 +227,13 @@ async def _events(
         logger.exception("no process could be started")
         yield Failed(code=LOST, message=f"The process can't be started: {error.strerror}.")
         return
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
     try:
         if token is not None:
-            with contextlib.suppress(ConnectionError):  # dead already: that is told below
-                process.stdin.write(token.get_secret_value().encode() + b"\n")
-                await process.stdin.drain()
-        async for line in process.stdout:
-            try:
-                yield parse_handover(line)
-            except ValidationError:
-                logger.warning("a process said something that is no event")
-        await process.wait()
+            process.stdin.write(token.get_secret_value().encode() + b"\n")
+        async with aclosing(hear(process, parse_handover)) as said:
+            async for event in said:
+                yield event
         yield Failed(code=LOST, message=f"The process {outcome(process)}.")
     finally:
         await stop(process, _GRACE_SECONDS)

@@ -16,9 +16,8 @@ from bot.services.announcer import Announcer, Listener
 from bot.services.draw_payload import DrawPayload
 from bot.services.endpoints import EndpointService
 from bot.services.housekeeping import Housekeeping
-from bot.services.refusal import out_of_space
 from bot.services.work import MAX_ATTEMPTS, Work
-from data.database import Database
+from data.database import Database, until_written
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Lane
 from data.models import Models
@@ -121,15 +120,20 @@ class Dispatcher:
     async def start(self) -> None:
         """Tidy up after a crash, put interrupted jobs back into the queue and begin to serve it."""
         await self._housekeeping.sweep()
-        for job in await self._jobs.requeue_running():
-            if job.attempts >= MAX_ATTEMPTS:
+        for job in await until_written(self._jobs.requeue_running):
+            if job.fruitless >= MAX_ATTEMPTS:
                 code = "trainer_lost" if job.kind is JobKind.train else "server_lost"
-                await self._jobs.fail(job.id, code, f"The job was interrupted {job.attempts} times.")
+                await self._jobs.fail(job.id, code, "The job was interrupted again and again.")
         await self._announcer.start()
         self._tasks = [
             asyncio.create_task(self._serve(queue), name=f"serve-{queue.name}") for queue in self._queues
         ]
         self._tasks.append(asyncio.create_task(self._tidy(), name="tidy"))
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `start` to `stop`."""
+        return [*self._tasks, *self._announcer.tasks]
 
     async def stop(self) -> None:
         """Put running jobs back into the queue, a training at its checkpoint, and end all tasks."""
@@ -137,7 +141,8 @@ class Dispatcher:
         self.wake()
         for task in self._running.values():
             task.cancel()
-        await asyncio.gather(*self._tasks)
+        # One that broke off by itself was told where somebody watches `tasks`; the others still end in order.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._announcer.stop()
 
     def wake(self) -> None:
@@ -183,7 +188,7 @@ class Dispatcher:
                 job = await self._next(queue)
             except Exception:  # the queue outlives every error, or nobody would be served any more
                 logger.exception("the %s queue could not be served", queue.name)
-                await self._pause()
+                await self._pause(_PAUSE_SECONDS)
                 continue
             if job is None:
                 await queue.wake.wait()
@@ -218,7 +223,7 @@ class Dispatcher:
         task = self._running[job_id]
         await asyncio.wait([task])
         while not await self._concluded(job_id, task) and not self._stopping.is_set():
-            await self._pause()
+            await self._pause(_PAUSE_SECONDS)
         del self._running[job_id]
         del queue.served[job_id]
         self.wake()  # the place is free, and the job may go on in another lane
@@ -226,7 +231,7 @@ class Dispatcher:
             self._settled.notify_all()
 
     async def _run(self, job_id: int) -> None:
-        job = await self._jobs.start(job_id)
+        job = await until_written(lambda: self._jobs.start(job_id))
         if job is None:  # cancelled since it was chosen
             return
         self._announcer.changed(job_id)
@@ -241,8 +246,8 @@ class Dispatcher:
                 await self._jobs.requeue(job_id, lost=False)
             elif error is not None:
                 logger.error("job %d broke off", job_id, exc_info=error)
-                code, message = _explain(error)
-                await self._jobs.fail(job_id, code, message)
+                message = "Something went wrong that is described in the bot's log."
+                await self._jobs.fail(job_id, "internal", message)
             await self._end(job_id)
         except Exception:
             logger.exception("job %d can't be concluded", job_id)
@@ -274,15 +279,9 @@ class Dispatcher:
             if place <= _NEAR or place % 10 == 0:
                 self._announcer.changed(job.id)
 
-    async def _pause(self, seconds: float = _PAUSE_SECONDS) -> None:
+    async def _pause(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             pass
-
-
-def _explain(error: BaseException) -> tuple[str, str]:
-    if out_of_space(error):
-        return "disk_full", "The disk is full."
-    return "internal", "Something went wrong that is described in the bot's log."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
+from data.database import Unwritable
 from data.errors import is_disk_full
 
 
@@ -28,9 +28,9 @@ class Notice:
 
 
 def out_of_space(error: BaseException) -> bool:
-    """Whether an error, of the file system or of SQLite, means a full disk."""
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    """Whether an error, of the file system or of the database, means a full disk."""
+    if isinstance(error, Unwritable):
+        return error.code == "disk_full"
     return isinstance(error, OSError) and is_disk_full(error)
 
 
@@ -39,7 +39,7 @@ def refuse_when_full() -> Generator[None, None, None]:
     """Turn a full disk into a Refusal."""
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, Unwritable) as error:
         if out_of_space(error):
             raise Refusal("disk_full") from error
         raise

@@ -32,8 +32,10 @@ class Guarded(Generic[Act]):
 class Registry(Generic[Act]):
     """Verbs by their names. None is registered without a rule."""
 
-    def __init__(self) -> None:
+    def __init__(self, unknown: str = "old_button") -> None:
+        """`unknown` is the code of the refusal of a verb that nobody registered."""
         self._verbs: dict[str, Guarded[Act]] = {}
+        self._unknown = unknown
 
     def register(self, *names: str, rule: Rule) -> Callable[[Act], Act]:
         """Have `act` called for these names, once `rule` lets the person through."""
@@ -53,7 +55,7 @@ class Registry(Generic[Act]):
         try:
             verb = self._verbs.get(name)
             if verb is None:
-                raise Refusal("old_button")
+                raise Refusal(self._unknown)
             await verb.rule(interaction, target)
             await verb.act(interaction, *said)
         except Exception as error:

@@ -15,6 +15,7 @@ from bot.faults import FAULTS, Fault, fault_of
 from bot.locales import has, language_for, t
 from bot.services.refusal import Notice, Refusal
 from bot.ui.look import Accent, note, quoted
+from data.database import Unwritable
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
@@ -65,8 +66,8 @@ async def replace(
 async def report(interaction: discord.Interaction[LikenessBot], error: BaseException) -> None:
     """Tell the person what went wrong, and the log what they need not know.
 
-    The order matters, first match wins: 1. our own refusals; 2. what Discord's command checks
-    refuse; 3. commands that this version no longer knows; 4. interactions that are over, where
+    The order matters, first match wins: 1. refusals, our own and the database's; 2. what Discord's command
+    checks refuse; 3. commands that this version no longer knows; 4. interactions that are over, where
     nobody listens; 5. permissions that Discord denies the bot; 6. Discord's own troubles;
     7. everything else, a defect of ours, with a reference that joins the person's message to the log.
     """
@@ -108,6 +109,8 @@ def _spoken(locale: str, value: object) -> object:
 def _sentence(locale: str, error: BaseException) -> str | None:
     if isinstance(error, Refusal):
         return explain(locale, error.code, error.params)
+    if isinstance(error, Unwritable):
+        return explain(locale, error.code, {})
     if isinstance(error, app_commands.NoPrivateMessage):
         return t(locale, "error.guild_only")
     if isinstance(error, app_commands.CheckFailure):

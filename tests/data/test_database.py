@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.database import BadDatabase, Database, DatabaseTooNew
+from data import database
+from data.database import BadDatabase, Database, DatabaseTooNew, Unwritable, until_written
 
 FIRST = "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT) STRICT;"
 SECOND = (
@@ -191,3 +192,39 @@ async def test_a_cancelled_transaction_does_not_block_the_next(things: Database)
         async with things.transaction() as tx:
             await tx.execute("DELETE FROM things")
     assert await names(things) == []
+
+
+async def add_cat(things: Database) -> None:
+    async with things.transaction() as tx:
+        await tx.execute("INSERT INTO things (name) VALUES ('cat')")
+
+
+async def test_what_another_program_holds_is_said_and_what_must_be_kept_is_written_later(
+    things: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await things.connection.execute("PRAGMA busy_timeout = 10")
+    monkeypatch.setattr(database, "_RETRY_SECONDS", 0.01)
+    with closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unwritable) as refused:
+            await add_cat(things)
+        assert refused.value.code == "database_busy" and await names(things) == []
+        keeping = asyncio.create_task(until_written(lambda: add_cat(things)))
+        await asyncio.wait([keeping], timeout=0.05)
+        assert not keeping.done()
+    await keeping
+    assert await names(things) == ["cat"]
+    assert len(caplog.records) == 2, "once that it is held, once that it is free"
+
+
+async def test_a_full_disk_leaves_nothing_half_written_and_other_errors_are_what_they_were(
+    things: Database,
+) -> None:
+    await things.connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(Unwritable) as refused:
+        async with things.transaction() as tx:
+            await tx.execute("INSERT INTO things (name) VALUES (hex(zeroblob(10000)))")
+    assert refused.value.code == "disk_full" and await names(things) == []
+    with pytest.raises(sqlite3.OperationalError):
+        async with things.transaction() as tx:
+            await tx.execute("INSERT INTO nowhere VALUES (1)")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from data.pipes import HEARTBEAT
 from inference.requests import (
     CancelRequest,
     DrawDone,
@@ -40,7 +41,8 @@ class Server:
     def lines(self) -> Iterator[ServerLine]:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            yield parse_line(line)
+            if line != HEARTBEAT:
+                yield parse_line(line)
 
     def until_end(self, request: str) -> list[ServerLine]:
         seen = []

@@ -13,6 +13,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
+from data.pipes import HEARTBEAT
 from inference.bases import MINI
 from inference.model import load
 from inference.sampler import Brush, draw
@@ -149,14 +150,15 @@ def test_a_stopped_job_leaves_a_checkpoint_first(tmp_path: Path, how: str) -> No
     job = make_job(tmp_path / "job", QUICK.model_copy(update={"steps": 5000}))
     process = start([str(job), "--supervised"], stdin=subprocess.PIPE)
     assert process.stdout is not None and process.stdin is not None
-    for line in process.stdout:
+    lines = (line for line in process.stdout if line != HEARTBEAT)
+    for line in lines:
         if isinstance(parse_event(line), Progress):
             if how == "term":
                 process.send_signal(signal.SIGTERM)
             else:
                 process.stdin.close()
             break
-    events = [parse_event(line) for line in process.stdout]
+    events = [parse_event(line) for line in lines]
     assert process.wait(timeout=60) == 3
     *_, checkpoint, cancelled = events
     assert isinstance(checkpoint, Checkpoint) and isinstance(cancelled, Cancelled)

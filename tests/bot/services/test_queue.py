@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from bot.services.work import Throttle
+from bot.services.progress import Throttle
 from data.jobs import JobState
 from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder, running, serving
 from tests.fakes import FlakyGpu, ScriptedGpu

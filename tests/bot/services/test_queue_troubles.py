@@ -4,20 +4,24 @@ import asyncio
 import errno
 import sqlite3
 from collections.abc import AsyncGenerator
-from typing import Any
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from bot.services import queue
+from bot.services import queue, work
 from bot.services.housekeeping import Housekeeping
 from bot.services.work import MAX_ATTEMPTS
+from data import database
 from data.jobs import Job, JobKind, JobState, Origin
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest
 from inference.requests import Picture as DrawnPicture
-from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder, serving
+from tests.bot.services.house import ANN, BOB, GUILD, House, Recorder, running, serving
 from tests.fakes import FlakyGpu, ScriptedGpu
-from trainer.events import Cancelled, Failed, TrainEvent
+from trainer.events import Cancelled, Checkpoint, Failed, PhaseProgress, TrainEvent
 
+FULL = OSError(errno.ENOSPC, "No space left on device")
 LOST = Failed(code="trainer_lost", message="The training process was ended by SIGKILL.")
 
 
@@ -87,18 +91,79 @@ async def test_a_drawing_whose_server_died_is_drawn_again_under_another_name(
     assert first.id != second.id and first.seed == second.seed
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [(OSError(errno.ENOSPC, "No space left on device"), "disk_full"), (RuntimeError("secret"), "internal")],
-)
-async def test_an_error_of_ours_ends_one_job_not_the_queue(
-    house: House, recorder: Recorder, error: Exception, code: str
-) -> None:
+async def test_an_error_of_ours_ends_one_job_not_the_queue(house: House, recorder: Recorder) -> None:
     first, second = await house.accept(ANN), await house.accept(BOB)
-    async with serving(house, FlakyGpu(error), recorder):
+    async with serving(house, FlakyGpu(RuntimeError("secret")), recorder):
         failed, done = await house.announced(first.id), await house.announced(second.id)
-    assert (failed.state, failed.error_code, done.state) == (JobState.failed, code, JobState.done)
+    assert (failed.state, failed.error_code, done.state) == (JobState.failed, "internal", JobState.done)
     assert "secret" not in (failed.error or "")
+
+
+@pytest.mark.parametrize("full", [FULL, Failed(code="disk_full", message="The disk is full.")])
+async def test_a_disk_that_is_full_for_a_moment_costs_no_job_and_one_that_stays_full_is_told(
+    house: House, recorder: Recorder, full: TrainEvent | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "ROOM_SECONDS", 0)
+    for times, end in ((1, JobState.done), (MAX_ATTEMPTS, JobState.failed)):
+        job = await house.accept()
+        async with serving(house, FlakyGpu(*[full] * times), recorder):
+            ended = await house.announced(job.id)
+        assert (ended.state, ended.error_code) == (end, None if times == 1 else "disk_full")
+
+
+async def test_a_training_that_gets_further_each_time_is_never_given_up(
+    house: House, recorder: Recorder
+) -> None:
+    class Tired(ScriptedGpu):
+        """Dies after each class image, and then after each checkpoint."""
+
+        kept: ClassVar = [
+            *(PhaseProgress(phase="class_images", done=done, total=5) for done in range(1, 6)),
+            *(Checkpoint(step=step) for step in range(1, MAX_ATTEMPTS + 1)),
+        ]
+        lives = 0
+
+        async def train(self, job: Path) -> AsyncGenerator[TrainEvent, None]:
+            for event in self.kept[: self.lives + 1]:
+                yield event
+            self.lives += 1
+            if self.lives < len(self.kept):
+                yield LOST
+                return
+            async for event in super().train(job):
+                yield event
+
+    job = await house.accept()
+    async with serving(house, Tired(), recorder):
+        done = await house.announced(job.id)
+    assert (done.state, done.attempts) == (JobState.done, 5 + MAX_ATTEMPTS - 1)
+
+
+@pytest.mark.parametrize("kind", JobKind)
+async def test_a_database_that_another_program_holds_costs_no_job_and_no_picture(
+    house: House,
+    recorder: Recorder,
+    kind: JobKind,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await house.db.connection.execute("PRAGMA busy_timeout = 10")
+    monkeypatch.setattr(database, "_RETRY_SECONDS", 0.01)
+    gpu = ScriptedGpu()
+    gpu.gate.clear()
+    job = await (house.accept() if kind is JobKind.train else house.imagine())
+    async with serving(house, gpu, recorder):
+        await house.until(running, job.id)
+        with closing(sqlite3.connect(house.files.database, check_same_thread=False)) as other:
+            await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+            gpu.gate.set()
+            while "can't be written now" not in caplog.text:
+                await asyncio.sleep(0.01)
+            assert (await house.job(job.id)).state is JobState.running
+        done = await house.announced(job.id)
+    assert (done.state, done.attempts) == (JobState.done, 0)
+    assert len(await house.pictures.of_job(job.id)) == (4 if kind is JobKind.train else 2)
+    assert caplog.text.count("can't be written now") == caplog.text.count("can be written again") == 1
 
 
 async def test_the_end_of_a_job_waits_for_a_database_that_can_not_be_written(
@@ -115,9 +180,9 @@ async def test_the_end_of_a_job_waits_for_a_database_that_can_not_be_written(
     monkeypatch.setattr(house.jobs, "fail", full)
     monkeypatch.setattr(queue, "_PAUSE_SECONDS", 0)
     job = await house.accept()
-    async with serving(house, FlakyGpu(OSError(errno.ENOSPC, "No space left on device")), recorder):
+    async with serving(house, FlakyGpu(RuntimeError()), recorder):
         failed = await house.announced(job.id)
-    assert (failed.error_code, len(tries)) == ("disk_full", 3)
+    assert (failed.error_code, len(tries)) == ("internal", 3)
 
 
 async def test_a_drawing_without_its_model_fails(house: House, recorder: Recorder) -> None:
@@ -172,6 +237,16 @@ async def test_a_job_that_took_the_bot_down_each_time_is_given_up(house: House, 
     async with serving(house, ScriptedGpu(), recorder):
         failed = await house.announced(job.id)
     assert (failed.state, failed.error_code) == (JobState.failed, "trainer_lost")
+
+
+async def test_a_job_that_advanced_before_the_bot_went_down_goes_on(house: House, recorder: Recorder) -> None:
+    job = await house.accept()
+    for step in range(1, 2 * MAX_ATTEMPTS):
+        await house.jobs.start(job.id)
+        await house.jobs.gained(job.id, step)
+        await house.jobs.requeue_running()
+    async with serving(house, ScriptedGpu(), recorder):
+        assert (await house.announced(job.id)).state is JobState.done
 
 
 async def test_results_that_could_not_be_moved_are_moved_at_the_next_start(

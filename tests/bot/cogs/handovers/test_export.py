@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import discord
@@ -15,6 +17,13 @@ from data.handovers import Handover
 from data.models import Model
 from tests.bot.cogs.handovers.steps import SECONDS, letters, publish, saying, settled, trained
 from tests.bot.face import eventually, parts_of, text_of
+
+KILLED_ONCE = """#!/bin/sh
+[ -e "$0.killed" ] || { touch "$0.killed"; kill -KILL $$; }
+for word; do case $word in --out=*) out=${word#--out=};; esac; done
+echo weights > "$out"
+echo '{"type": "exported", "path": "'$out'", "size_bytes": 8}'
+"""
 
 
 async def test_an_export_is_attached_where_it_fits(
@@ -70,11 +79,25 @@ async def test_a_lora_is_exported_alone_and_a_late_file_comes_as_a_direct_messag
 async def test_what_was_interrupted_too_often_is_given_up(here: World, app: App, model: Model) -> None:
     handover = await recorded(app, model)
     async with app.db.transaction() as tx:
-        await tx.execute("UPDATE handovers SET attempts = 3")
+        await tx.execute("UPDATE handovers SET attempts = 5")
     app.handover_runner.wake()
     lost = await settled(app, handover.id)
     assert letters(here, "It broke off")
     assert (lost.state, lost.error_code) == ("failed", "handover_lost")
+
+
+async def test_an_export_whose_process_is_killed_is_tried_again(
+    here: World, app: App, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(KILLED_ONCE)
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    handover = await recorded(app, model)
+    app.handover_runner.wake()
+    done = await settled(app, handover.id)
+    assert (done.state, done.attempts) == ("done", 2)
+    assert done.path is not None and done.path.read_text() == "weights\n"
 
 
 async def test_closed_direct_messages_keep_nothing_waiting(here: World, app: App, model: Model) -> None:
