@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from discord.http import Route
 
 from bot.__main__ import _command, _parser, main
 from bot.config import Config
+from tests.modes import open_to_others
 from tests.standin.server import TOKEN, stand_in
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +31,20 @@ async def run(home: Path, *arguments: str) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"LIKENESS_HOME": str(home)},
         cwd=home,
+        umask=0o022,
     )
 
 
+@pytest.fixture(autouse=True)
+def _umask() -> Generator[None, None, None]:
+    """`main` sets that of its process, which here is the tests'."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 async def test_run_without_a_token_is_the_sandbox_and_stops_cleanly(tmp_path: Path) -> None:
+    await asyncio.to_thread(tmp_path.chmod, 0o755)
     process = await run(tmp_path, "run", "--port", "0")
     assert process.stdout is not None
     assert b"Click here: http://127.0.0.1:" in await process.stdout.readline()
@@ -44,6 +56,7 @@ async def test_run_without_a_token_is_the_sandbox_and_stops_cleanly(tmp_path: Pa
     _, troubles = await process.communicate()
     assert process.returncode == 0
     assert troubles == b""
+    assert open_to_others(tmp_path) == []
 
 
 async def test_a_taken_port_is_said(tmp_path: Path) -> None:
@@ -123,7 +136,7 @@ def test_a_key_that_is_none_is_found_by_the_doctor(
 def test_a_new_home_is_its_owners_alone(here: Path) -> None:
     (here / ".env").write_text("LIKENESS_BASE=nonsense\n")
     assert main(["run"]) == 1
-    assert (here / "var/sandbox").stat().st_mode & 0o077 == 0
+    assert open_to_others(here / "var") == []
 
 
 def test_health_without_a_token_asks_the_sandbox(here: Path) -> None:

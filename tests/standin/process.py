@@ -22,6 +22,7 @@ STARTING = 120
 @dataclass(frozen=True)
 class BotProcess:
     process: asyncio.subprocess.Process
+    home: Path
     log: Path
     """What it writes to the terminal."""
 
@@ -51,7 +52,7 @@ async def bot_process(there: StandIn, home: Path, token: str = TOKEN) -> AsyncIt
             cwd=home,
         )
     try:
-        yield BotProcess(process, log)
+        yield BotProcess(process, home, log)
     finally:
         if process.returncode is None:
             process.kill()

@@ -6,6 +6,7 @@ import pytest
 
 from bot.sandbox import World
 from tests.bot.face import card_saying, cards, eventually, prepare, text_of
+from tests.modes import open_to_others
 from tests.standin.faults import Fault
 from tests.standin.process import STARTING, BotProcess
 from tests.standin.server import StandIn
@@ -71,6 +72,7 @@ async def test_uploaded_photos_come_back_as_previews(here: World) -> None:
     assert sheet.response.attachments
 
 
-async def test_it_ends_when_it_is_asked_to_and_has_nothing_to_complain_of(bot: BotProcess) -> None:
+async def test_it_ends_when_it_is_asked_to_and_leaves_nothing_that_others_may_read(bot: BotProcess) -> None:
     assert await bot.stop() == 0
     assert " ERROR " not in bot.said() and "Traceback" not in bot.said()
+    assert open_to_others(bot.home) == []
