@@ -58,18 +58,30 @@ class _Reader:
         self._process: Process | None = None
 
     async def look(self, ask: Ask) -> Found:
+        """What a file shows. If a reader stands still, maybe by the machine's fault, another one looks."""
+        try:
+            return await self._look(ask)
+        except TimeoutError:
+            await self.close()
+        try:
+            return await self._look(ask)
+        except TimeoutError:
+            await self.close()
+            return Found(code="too_slow", seconds=ask.seconds)
+
+    async def _look(self, ask: Ask) -> Found:
+        """Raises TimeoutError."""
         if self._process is None:
             memory = str(self._bounds.memory)
             self._process = await spawn("trainer.intake", memory, log=self._log, environment=_ONE_THREAD)
-        start = time.monotonic()
-        try:
-            async with asyncio.timeout(self._bounds.patience):
-                line = await _answer(self._process, ask)
-                if line:
+        start, slow = time.monotonic(), False
+        async with asyncio.timeout(self._bounds.patience):
+            try:
+                if line := await _answer(self._process, ask):
                     return Found.model_validate_json(line)
                 slow = await self._process.wait() == -signal.SIGXCPU
-        except TimeoutError:
-            slow = True
+            except ValueError:  # too long, or no answer: the file has taken hold of its reader
+                pass
         await self.close()
         spent = min(float(ask.seconds), time.monotonic() - start)
         return Found(code="too_slow" if slow else "truncated", seconds=spent)

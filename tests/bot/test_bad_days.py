@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,14 @@ async def test_words_that_mean_to_harm_come_back_harmless(here: World) -> None:
 
     asked = await here.visitor.slash(here.studio, "help", command="@everyone <@&2> `x`" + "y" * 3000)
     assert "@everyone" not in text_of(asked.response) and len(text_of(asked.response)) < 300
+
+
+async def test_a_database_that_another_program_holds_is_no_defect_and_the_next_try_works(here: World) -> None:
+    app: App = here.env.bot.app
+    await app.db.connection.execute("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(app.files.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+        assert "try again in a moment" in text_of(refused.response)
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+    assert await eventually(lambda: shown(here, "a cat"))

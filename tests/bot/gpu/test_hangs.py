@@ -128,6 +128,20 @@ async def test_a_trainer_that_hangs_is_lost_and_the_next_goes_on(
     assert any(isinstance(event, Progress) for event in await train(gpu, tmp_path))
 
 
+async def test_nobody_is_left_by_a_close_that_comes_while_processes_are_being_started(
+    gpu: LocalGpu, tmp_path: Path
+) -> None:
+    for turns in range(0, 12, 2):
+        starting = LocalGpu(tmp_path, standby="mini", patience=PATIENCE)
+        asking = [asyncio.ensure_future(one) for one in (starting.prepare(), starting.prepare())]
+        asking.append(asyncio.ensure_future(draw(starting, tmp_path)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await starting.close()
+        await asyncio.wait(asking)
+        assert psutil.Process().children() == []
+
+
 async def test_a_trainer_that_hangs_while_it_waits_is_not_given_a_job(
     gpu: LocalGpu, tmp_path: Path, misbehave: Misbehave
 ) -> None:
