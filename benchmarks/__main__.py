@@ -16,7 +16,18 @@ from pathlib import Path
 from benchmarks.report import publish
 from data.cores import share_cores
 
-NAMES = ("speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load", "intake")
+NAMES = (
+    "speed",
+    "attributes",
+    "training",
+    "pictures",
+    "switching",
+    "sharing",
+    "journey",
+    "load",
+    "intake",
+    "growth",
+)
 
 
 def main(words: list[str]) -> int:

@@ -16,18 +16,19 @@ import discord
 from bot.app import App, HomeInUse
 from bot.config import BadConfig, Config, read_config
 from bot.health import healthy
+from bot.logs import LOG_BYTES
+from bot.memory import bound_arenas
 from data.database import BadDatabase
 from data.disk import typed_path
 from data.files import DatabaseMissing
 from data.secrets import BadKey
 from inference.errors import ModelError
 
-LOG_BYTES = 5 * 2**20
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status says whether it went well."""
     options = _parser().parse_args(arguments)
+    bound_arenas()
     try:
         config = read_config()
     except BadConfig as error:
