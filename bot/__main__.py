@@ -17,6 +17,8 @@ import discord
 from bot.app import App, HomeInUse, PartEnded
 from bot.config import BadConfig, Config, read_config
 from bot.health import healthy
+from bot.logs import LOG_BYTES
+from bot.memory import bound_arenas
 from data.database import BadDatabase
 from data.disk import typed_path
 from data.files import DatabaseMissing, keep_private
@@ -25,13 +27,12 @@ from inference.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-LOG_BYTES = 5 * 2**20
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status says whether it went well."""
     options = _parser().parse_args(arguments)
     os.umask(0o077)  # whatever this process and its children write is its owner's alone
+    bound_arenas()
     try:
         config = read_config()
     except BadConfig as error:

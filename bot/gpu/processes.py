@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import trainer
+from bot.memory import ARENAS, VARIABLE
 
 # A child gets these and nothing else: it runs models from strangers and must not see the bot's secrets.
 _PASSED_ON = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_CACHE_HOME",
     "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_CACHE_PATH", "PYTORCH_CUDA_ALLOC_CONF",
-    "PYTORCH_ALLOC_CONF", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR",
+    "PYTORCH_ALLOC_CONF", VARIABLE, "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR",
     "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_HUB_DISABLE_XET",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
@@ -80,4 +81,4 @@ def outcome(process: Process) -> str:
 
 def _environment() -> dict[str, str]:
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return passed_on | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {VARIABLE: ARENAS} | passed_on | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}

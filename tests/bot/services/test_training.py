@@ -14,8 +14,8 @@ from bot.services.intake import Upload
 from bot.services.refusal import Refusal
 from bot.services.training import TrainingService
 from bot.services.wish import Wish
-from data.drafts import Draft
 from data.database import Unwritable
+from data.drafts import Draft
 from data.jobs import Job, JobKind, JobState
 from tests.bases import copy_mini, hub_of_bases, repository
 from tests.bot.services.house import ANN, BOB, GUILD, House, upload, uploads
