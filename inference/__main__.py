@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from data.cores import share_cores
 from data.disk import nearest, typed_path
+from data.imports import heavy_imports
 from inference.bases import locate
 from inference.errors import ModelError
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawProgress, DrawRequest, Picture
@@ -81,7 +82,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     share_cores()
     if arguments.command == "serve":
-        from inference.server import Server
+        with heavy_imports():
+            from inference.server import Server
 
         Server(arguments.batch).serve()
         return 0
@@ -108,7 +110,8 @@ def _draw(request: DrawRequest) -> int:
         raise ModelError("bad_out", f"{out} can't be written: {error.strerror}.") from error
     with room as drawn:
         locate(request.model)
-        from inference.engine import Engine  # torch takes seconds to import: a mistake needn't wait for it
+        with heavy_imports():  # they take seconds: a mistake needn't wait for them
+            from inference.engine import Engine
 
         Engine().run(request.model_copy(update={"out": drawn}), terminal, lambda: False)
     return 1 if terminal.failed else 0
