@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from data.cores import share_cores
 from data.disk import nearest, typed_path
+from data.imports import heavy_imports
 from data.pipes import EventWriter
 from inference.bases import locate
 from inference.errors import ModelError
@@ -83,8 +84,9 @@ def main() -> int:
     share_cores()
     if arguments.command == "serve":
         emit = EventWriter()
-        emit.beat()
-        from inference.server import Server  # torch takes seconds to import, or a minute on a slow disk
+        emit.beat()  # torch takes seconds to import, or a minute on a slow disk
+        with heavy_imports():
+            from inference.server import Server
 
         Server(emit, arguments.batch).serve()
         return 0
@@ -111,7 +113,8 @@ def _draw(request: DrawRequest) -> int:
         raise ModelError("bad_out", f"{out} can't be written: {error.strerror}.") from error
     with room as drawn:
         locate(request.model)
-        from inference.engine import Engine  # torch takes seconds to import: a mistake needn't wait for it
+        with heavy_imports():  # they take seconds: a mistake needn't wait for them
+            from inference.engine import Engine
 
         Engine().run(request.model_copy(update={"out": drawn}), terminal, lambda: False)
     return 1 if terminal.failed else 0

@@ -4,9 +4,25 @@ Two tests run at once, so each one's processes compute with one thread.
 """
 
 import os
+from collections.abc import Generator
+
+import pytest
 
 from data.cores import share_cores
+from data.imports import heavy_imports
 
 share_cores()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nearly all modules are imported here: the garbage of each test is then looked for among its own."""
+    with heavy_imports():
+        return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: one that came last would keep a core waiting."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)

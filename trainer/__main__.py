@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from data.cores import share_cores
 from data.errors import CodedError
+from data.imports import heavy_imports
 from data.pipes import EventWriter, on_starter_gone
 from trainer.events import Failed
 from trainer.handover_command import COMMANDS
@@ -74,15 +75,17 @@ def main(words: list[str]) -> int:
 
 def _run(job: Path, emit: EventWriter, stop: threading.Event) -> bool:
     share_cores()
-    from trainer.run import run_job  # torch takes seconds to import: wrong arguments needn't wait for it
+    with heavy_imports():  # they take seconds: wrong arguments needn't wait for them
+        from trainer.run import run_job
 
     return run_job(job, emit, stop.is_set)
 
 
 def _stand_by(base: str, emit: EventWriter, stop: threading.Event) -> bool:
     share_cores()
-    from trainer.run import run_job
-    from trainer.standby import Prepared, next_job
+    with heavy_imports():
+        from trainer.run import run_job
+        from trainer.standby import Prepared, next_job
 
     prepared = Prepared(base)
     job = next_job()

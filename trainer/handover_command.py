@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from data.cores import share_cores
 from data.disk import check_writable, typed_path
 from data.errors import CodedError, is_disk_full
+from data.imports import heavy_imports
 from data.pipes import EventWriter, on_starter_gone
 from inference.errors import ModelError
 from trainer.events import Failed
@@ -133,14 +134,16 @@ def _check_new(out: Path) -> None:
 
 def _export(arguments: argparse.Namespace, emit: Emit) -> None:
     _check_new(arguments.out)
-    from trainer.export import export
+    with heavy_imports():
+        from trainer.export import export
 
     emit(export(arguments.model, arguments.format, arguments.out, half=arguments.half, emit=emit))
 
 
 def _import(arguments: argparse.Namespace, emit: Emit) -> None:
     _check_new(arguments.out)
-    from trainer.importing import import_file
+    with heavy_imports():
+        from trainer.importing import import_file
 
     emit(import_file(arguments.file, arguments.base, arguments.out, emit=emit))
 

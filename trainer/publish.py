@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from data.disk import locked
 from data.errors import CodedError, is_disk_full
+from data.imports import heavy_imports
 from inference.errors import ModelError
 from trainer.handover import MadePrivate, Moved, Published
 from trainer.hub import Hub, Standing, machine_token
@@ -19,7 +20,6 @@ from trainer.hub_names import PublishError
 from trainer.job import JobFolder
 from trainer.publish_card import Facts, SampleFact
 from trainer.publish_files import HANDLER, LIST, listed, others, single_files
-from trainer.publish_stage import staged
 
 Emit = Callable[[BaseModel], None]
 _log = logging.getLogger("trainer")
@@ -54,6 +54,8 @@ def publish(
     there = hub.find(repo)
     repo = there.name if there else repo
     emit(Moved(stage="check", done=1, total=1))
+    with heavy_imports():  # they take seconds: a token or a name of no use needn't wait for them
+        from trainer.publish_stage import staged
     with _alone(stage):
         # Whatever may be wrong with the model shows here, before anything is made on the Hub.
         files = staged(model, repo, facts, stage, single_file=single_file, emit=emit)

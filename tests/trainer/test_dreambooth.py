@@ -39,7 +39,7 @@ def mini(prediction: str = "epsilon") -> Model:
 def sets() -> tuple[LatentSet, LatentSet]:
     """Three photos and three class images, told apart by their order and prompt."""
     model = mini()
-    colours = [Image.new("RGB", (96, 96), colour) for colour in ("red", "green", "blue")]
+    colours = [Image.new("RGB", (48, 48), colour) for colour in ("red", "green", "blue")]
     instance = encode(model, colours, ["photo of abraza person"] * 3)
     return instance, encode(model, colours[::-1], ["photo of a person"] * 3)
 
