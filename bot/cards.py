@@ -71,14 +71,13 @@ class Cards(Ends):
         super().__init__(app)
         self._live: Recent[int, _Live] = Recent(_REMEMBERED)
         self._begun = time.time()
-        self._unposted: Recent[int, None] = Recent(_REMEMBERED)
-        """Jobs whose command could not post the card."""
+        self._unposted: Recent[int, float] = Recent(_REMEMBERED)
+        """Jobs whose card could not be posted, and when that is tried again."""
 
     def post_later(self, job_id: int) -> None:
         """Post a job's card without the command that should have."""
-        self._unposted[job_id] = None
-        loop = asyncio.get_running_loop()
-        loop.call_later(POST_AGAIN_SECONDS, self._app.dispatcher.job_changed, job_id)
+        self._unposted[job_id] = asyncio.get_running_loop().time() + POST_AGAIN_SECONDS
+        self._app.dispatcher.job_changed(job_id)
 
     def posted(self, job_id: int, live: _Live) -> None:
         """A job's card is there. The job may have moved on before there was a card to show that on."""
@@ -111,7 +110,11 @@ class Cards(Ends):
 
     async def _post_forgotten(self, job: Job) -> None:
         """Post the first card where nobody else will: the command could not, or ended with its process."""
-        if job.id not in self._unposted and job.created_at >= self._begun:
+        loop, due = asyncio.get_running_loop(), self._unposted.get(job.id)
+        if due is None and job.created_at >= self._begun:
+            return
+        if due is not None and loop.time() < due:
+            loop.call_at(due, self._app.dispatcher.job_changed, job.id)
             return
         await self._app.bot.up.wait()
         try:

@@ -15,7 +15,7 @@ from simcord.backend.cdn import CDN_BASE
 from simcord.backend.errors import BackendError
 from simcord.http import dispatch
 
-from tests.standin.contract import Contract
+from tests.standin.contract import absent, breach
 from tests.standin.faults import Fault, Faults
 from tests.standin.limits import RateLimits, Verdict
 from tests.standin.nonces import Nonces
@@ -35,11 +35,13 @@ class Call(NamedTuple):
 
 
 class Rest:
-    def __init__(self, backend: Backend, token: str, limits: RateLimits, contract: Contract | None) -> None:
+    def __init__(self, backend: Backend, token: str, limits: RateLimits) -> None:
         self._backend = backend
         self._token = token
         self.limits = limits
-        self.contract = contract
+        self._described = absent() is None
+        self.breaches: list[str] = []
+        """Requests that are not as Discord describes them."""
         self.faults = Faults()
         self.nonces = Nonces(backend)
         self.gateway_url = ""
@@ -78,13 +80,15 @@ class Rest:
         verdict = self.limits.judge(request.method, path)
         if verdict.retry_after is not None:
             return self._limited(verdict)
-        if self.contract is not None:
-            self.contract.check(request.method, path, body)
+        if self._described and (wrong := breach(request.method, path, body)):
+            self.breaches.append(wrong)
         try:
             done = self._carry_out(request, path, body, files)
         except BackendError as error:
             return self._json(error.to_json(), error.status, verdict.headers)
-        return self._json(done, 204 if done is None else 200, verdict.headers)
+        if done is None:
+            return web.Response(status=204, headers=verdict.headers)
+        return self._json(done, 200, verdict.headers)
 
     def _carry_out(self, request: web.Request, path: str, body: Any, files: list[discord.File]) -> Any:
         if path == "/gateway/bot":
@@ -109,10 +113,8 @@ class Rest:
         return self._json(said, 429, verdict.headers)
 
     def _json(self, said: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
-        # discord.py reads JSON only where nothing is said of a charset.
-        if said is None:
-            return web.Response(status=status, headers=headers)
         text = json.dumps(said, default=str).replace(CDN_BASE, self.cdn_url)
+        # discord.py reads JSON only where nothing is said of a charset.
         return web.Response(
             body=text.encode(), status=status, headers=headers, content_type="application/json"
         )

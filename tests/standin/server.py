@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bot.sandbox import World
-from tests.standin.contract import ABSENT, Contract
 from tests.standin.gateway import Gateway
 from tests.standin.limits import RateLimits
 from tests.standin.rest import API, Rest
@@ -34,15 +33,14 @@ class StandIn:
 
 
 @asynccontextmanager
-async def stand_in(*, scale: float = 1, described: bool = True) -> AsyncIterator[StandIn]:
-    """Serve on a free port. `scale` shortens the windows of rate limits, `described` checks all bodies."""
+async def stand_in(*, scale: float = 1) -> AsyncIterator[StandIn]:
+    """Serve on a free port. A `scale` under 1 shortens the windows of rate limits."""
     world = new_world()
     backend = world.env.backend
     app = web.Application(client_max_size=30 * 2**20)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     gateway = Gateway(backend, TOKEN)
-    contract = Contract() if described and ABSENT is None else None
-    rest = Rest(backend, TOKEN, RateLimits(scale), contract)
+    rest = Rest(backend, TOKEN, RateLimits(scale))
     app.router.add_get("/gateway/", gateway.serve)
     app.router.add_get("/cdn/{path:.*}", rest.file)
     app.router.add_route("*", API + "/{path:.*}", rest.serve)

@@ -12,6 +12,7 @@ from bot.config import Config
 from bot.sandbox import World, world
 from bot.services.refusal import Refusal
 from tests.fakes import ScriptedGpu
+from tests.standin.contract import absent, breach
 
 
 @pytest.fixture
@@ -33,3 +34,6 @@ async def here(app: App) -> AsyncGenerator[World, None]:
         yield here
         unexpected = [error for error in here.env.errors if not isinstance(error.__cause__ or error, Refusal)]
         assert unexpected == []
+    if absent() is None:
+        sent = here.env.backend.http_requests
+        assert [wrong for one in sent if (wrong := breach(one.method, one.path, one.json))] == []

@@ -18,8 +18,7 @@ from tests.standin.server import StandIn, stand_in
 async def there() -> AsyncGenerator[StandIn, None]:
     async with stand_in(scale=0.1) as there:
         yield there
-        if there.rest.contract is not None:
-            assert there.rest.contract.broken == []
+        assert there.rest.breaches == []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

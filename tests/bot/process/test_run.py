@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.sandbox import World
-from tests.bot.face import eventually, text_of
-from tests.standin.process import BotProcess
+from tests.bot.face import cards, eventually, text_of
+from tests.standin.faults import Fault
+from tests.standin.process import STARTING, BotProcess
 from tests.standin.server import StandIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,3 +39,27 @@ async def test_it_comes_back_after_a_cut_and_misses_nothing(here: World, there: 
     told = await here.visitor.slash(here.studio, "help")
     await eventually(lambda: told.response)
     assert there.gateway.resumed == before + 1 and there.gateway.identified == 1
+
+
+@pytest.mark.parametrize("status", [None, 502])
+async def test_a_command_whose_acknowledgement_was_lost_is_carried_out(
+    here: World, there: StandIn, status: int | None
+) -> None:
+    lost = there.rest.faults.add(Fault("POST", "/interactions/*/callback", status, done=True))
+    told = await here.visitor.slash(here.studio, "models")
+    await eventually(lambda: told.acknowledged and not told.deferred)
+    assert lost.met == 1 and "went wrong" not in text_of(told.response)
+
+
+async def test_a_drawing_by_the_real_process_arrives_on_its_card(here: World, there: StandIn) -> None:
+    told = await here.visitor.slash(here.studio, "imagine", prompt="a cat", steps=2, count=1)
+    (card,) = await eventually(lambda: [card for card in cards(here, "a cat") if card.attachments], STARTING)
+    await eventually(lambda: told.response is None)
+    (picture,) = card.attachments
+    content = here.env.backend.cdn.get(picture.url)
+    assert content is not None and content.startswith(b"\x89PNG")
+
+
+async def test_it_ends_when_it_is_asked_to_and_has_nothing_to_complain_of(bot: BotProcess) -> None:
+    assert await bot.stop() == 0
+    assert " ERROR " not in bot.said() and "Traceback" not in bot.said()
