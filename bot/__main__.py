@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
             file=sys.stderr,
         )
-    except discord.ConnectionClosed as error:
+    except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
         log.critical("Likeness ends: Discord closed the connection for good. %s", error)
     except PartEnded as error:
         log.critical("Likeness ends: %s", error, exc_info=error.__cause__)
