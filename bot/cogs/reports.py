@@ -90,12 +90,13 @@ async def reported(
     """Take the report, and show it to the moderators."""
     await interaction.response.defer(ephemeral=True, thinking=True)
     app, locale = interaction.client.app, await language_of(interaction)
+    chosen = next(map(row_id, answers.chosen("which")), index)
     job = await app.jobs.get(job_id)
-    which = next(map(row_id, answers.chosen("which")), index)
-    if job is None or which is None:
+    if job is None or chosen is None:
         raise Refusal("no_such_picture")
+    reason = answers.text("reason")
     kept = await app.reporting.file(
-        job, which, reporter_id=interaction.user.id, reason=answers.text("reason"), locale=locale
+        job, chosen, reporter_id=interaction.user.id, reason=reason, locale=locale
     )
     told = await _tell_moderators(interaction.client, kept)
     said = t(locale, "complaint.thanks" if told else "complaint.thanks_alone")

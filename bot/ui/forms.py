@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
-from bot.services.refusal import Refusal
 from bot.ui.gate import Registry, Rule
-from bot.ui.replies import report
 from data.drafts import Attached
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
 
 _ID = re.compile(r"form:(?P<name>[a-z]+):(?P<id>[0-9]{1,19}):(?P<index>[0-9]{1,4})")
-_MOST = 2**63 - 1
-"""SQLite's whole numbers end there; a role's id may have as many digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +47,12 @@ class Answers:
 
 Submit = Callable[["discord.Interaction[LikenessBot]", int, int, Answers], Awaitable[None]]
 
-SUBMITS: Registry[Submit] = Registry(unknown="old_form")
+FORMS: Registry[Submit] = Registry("old_form")
 
 
 def on_form(name: str, rule: Rule) -> Callable[[Submit], Submit]:
-    """Name the function that is called when a form `name:id:index` is sent and `rule` lets the person."""
-    return SUBMITS.register(name, rule=rule)
+    """Name the function that is called when a form `name:id:index` is sent, once `rule` lets the person."""
+    return FORMS.register(name, rule=rule)
 
 
 class Form(ui.Modal):
@@ -71,11 +67,8 @@ async def submitted(interaction: discord.Interaction[LikenessBot]) -> None:
     """Answer a form that a person sent, however old it is and whichever process opened it."""
     data: Any = interaction.data
     match = _ID.fullmatch(data["custom_id"])
-    if match is None or int(match["id"]) > _MOST:
-        await report(interaction, Refusal("old_form"))
-        return
-    id, index = int(match["id"]), int(match["index"])
-    await SUBMITS.call(match["name"], interaction, id, id, index, _answers(data))
+    name, target, index = match.groups(default="") if match else ("", "0", "0")
+    await FORMS.call(name, interaction, int(target), int(target), int(index), _answers(data))
 
 
 def _answers(data: Mapping[str, Any]) -> Answers:

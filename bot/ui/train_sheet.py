@@ -34,7 +34,7 @@ _FILE = "photos.jpg"
 _MOST_NOTICES = 20
 
 Pick = Callable[["discord.Interaction[LikenessBot]", int, list[int]], Awaitable[None]]
-PICKS: Registry[Pick] = Registry()
+PICKS: Registry[Pick] = Registry("old_button")
 
 
 def on_pick(rule: Rule) -> Callable[[Pick], Pick]:
