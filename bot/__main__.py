@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -18,7 +19,7 @@ from bot.config import BadConfig, Config, read_config
 from bot.health import healthy
 from data.database import BadDatabase
 from data.disk import typed_path
-from data.files import DatabaseMissing
+from data.files import DatabaseMissing, keep_private
 from data.secrets import BadKey
 from inference.errors import ModelError
 
@@ -30,6 +31,7 @@ LOG_BYTES = 5 * 2**20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status says whether it went well."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # whatever this process and its children write is its owner's alone
     try:
         config = read_config()
     except BadConfig as error:
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
             file=sys.stderr,
         )
-    except discord.ConnectionClosed as error:
+    except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
         log.critical("Likeness ends: Discord closed the connection for good. %s", error)
     except PartEnded as error:
         log.critical("Likeness ends: %s", error, exc_info=error.__cause__)
@@ -103,6 +105,7 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
         case "health":
             return 0 if healthy(here.home) else 1
     app = App(here)
+    keep_private(config.home)  # the sandbox lies inside
     _log_to(app.files.logs, quiet=not on_discord)
     await app.start()
     try:

@@ -78,7 +78,7 @@ class LikenessBot(commands.AutoShardedBot):
         while True:
             try:
                 return await super().start(token, reconnect=reconnect)
-            except (*FAULTS, discord.GatewayNotFound, OSError) as error:
+            except (*FAULTS, discord.GatewayNotFound) as error:
                 if self.is_closed() or fault_of(error) in (Fault.gone, Fault.refused):
                     raise
                 log.warning("Discord can't be reached, trying again in %.0f s: %s", pause, error)

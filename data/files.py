@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -32,15 +33,27 @@ def check_database(home: Path) -> None:
         )
 
 
+def keep_private(path: Path) -> None:
+    """Take a file or folder out of other people's reach: faces are nobody's business on this machine.
+
+    What is made later is private by the umask of the process, see `bot.__main__`.
+    """
+    mode = path.stat().st_mode
+    if mode & 0o077:
+        with contextlib.suppress(OSError):  # a volume that is another user's, who says who may enter
+            path.chmod(mode & 0o7700)
+
+
 class FileStore:
     """The folder `home`, which is all that a backup needs. Blocking: call from a thread where it matters."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
-        # Faces are nobody's business on this machine; a folder that is there already keeps its mode.
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (*self._swept, self.logs, self.home / "class_images"):
+        for folder in (self.home, *self._swept, self.logs, self.home / "class_images"):
             folder.mkdir(parents=True, exist_ok=True)
+            keep_private(folder)
+        for file in self.home.glob(f"{DATABASE}*"):
+            keep_private(file)
 
     @property
     def _swept(self) -> tuple[Path, ...]:

@@ -47,7 +47,7 @@ def next_job() -> Path | None:
     if not line:
         return None
     job = Path(os.fsdecode(line))
-    log = os.open(job / "trainer.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    log = os.open(job / "trainer.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)  # where what libraries print goes, see `data.pipes.EventWriter`
     os.dup2(log, 2)
     os.close(log)

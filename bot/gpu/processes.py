@@ -37,7 +37,7 @@ async def spawn(
     The child leads a process group of its own, so that a Ctrl-C in the terminal reaches only the bot,
     which then stops its children in order. Raises OSError.
     """
-    stderr = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    stderr = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, *arguments,

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from discord.http import Route
 
 from bot.__main__ import _command, _parser, main
 from bot.config import Config
+from tests.modes import open_to_others
+from tests.standin.server import TOKEN, stand_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,10 +31,20 @@ async def run(home: Path, *arguments: str) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"LIKENESS_HOME": str(home)},
         cwd=home,
+        umask=0o022,
     )
 
 
+@pytest.fixture(autouse=True)
+def _umask() -> Generator[None, None, None]:
+    """`main` sets that of its process, which here is the tests'."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 async def test_run_without_a_token_is_the_sandbox_and_stops_cleanly(tmp_path: Path) -> None:
+    await asyncio.to_thread(tmp_path.chmod, 0o755)
     process = await run(tmp_path, "run", "--port", "0")
     assert process.stdout is not None
     assert b"Click here: http://127.0.0.1:" in await process.stdout.readline()
@@ -47,6 +56,7 @@ async def test_run_without_a_token_is_the_sandbox_and_stops_cleanly(tmp_path: Pa
     _, troubles = await process.communicate()
     assert process.returncode == 0
     assert troubles == b""
+    assert open_to_others(tmp_path) == []
 
 
 async def test_a_taken_port_is_said(tmp_path: Path) -> None:
@@ -126,7 +136,7 @@ def test_a_key_that_is_none_is_found_by_the_doctor(
 def test_a_new_home_is_its_owners_alone(here: Path) -> None:
     (here / ".env").write_text("LIKENESS_BASE=nonsense\n")
     assert main(["run"]) == 1
-    assert (here / "var/sandbox").stat().st_mode & 0o077 == 0
+    assert open_to_others(here / "var") == []
 
 
 def test_health_without_a_token_asks_the_sandbox(here: Path) -> None:
@@ -159,40 +169,13 @@ def test_sync_needs_a_token(
 async def test_sync_tells_discord_the_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[Any] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        said: Any = _USER
-        if request.method == "PUT":
-            told.extend(await request.json())
-            said = [
-                {"description": "", **one, "id": "5", "application_id": "4", "version": "1"} for one in told
-            ]
-        elif request.path.endswith("applications/@me"):
-            said = _APPLICATION
-        # discord.py reads JSON only where nothing is said of a charset.
-        return web.Response(body=json.dumps(said).encode(), content_type="application/json")
-
-    discord = web.Application()
-    discord.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(discord) as server:
-        monkeypatch.setattr(Route, "BASE", str(server.make_url("/api")))
-        config = Config(_env_file=None, home=tmp_path, discord_token="x.y.z")
+    async with stand_in() as there:
+        monkeypatch.setattr(Route, "BASE", there.api)
+        config = Config(_env_file=None, home=tmp_path, discord_token=TOKEN)
         for _ in range(2):
             assert await _command(_parser().parse_args(["sync"]), config) == 0
-    assert [one["name"] for one in told].count("imagine") == 2, "whatever it was told before"
-    assert f"{len(told) // 2} commands" in capsys.readouterr().out
-
-
-_USER = {"id": "4", "username": "Likeness", "discriminator": "0", "avatar": None}
-_APPLICATION = {
-    "id": "4",
-    "name": "Likeness",
-    "icon": None,
-    "description": "",
-    "bot_public": True,
-    "bot_require_code_grant": False,
-    "verify_key": "",
-    "flags": 0,
-    "owner": _USER,
-}
+        told = [call for call in there.rest.calls if call.method == "PUT"]
+    assert len(told) == 2, "whatever it was told before"
+    known = there.world.env.backend.commands[None]
+    assert ("imagine", 1) in known and f"{len(known)} commands" in capsys.readouterr().out
+    assert there.rest.breaches == []

@@ -76,9 +76,23 @@ def test_a_folder_that_two_remove_at_once_is_gone_for_both(tmp_path: Path) -> No
     assert list(files.models.iterdir()) == []
 
 
-def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
-    FileStore(tmp_path / "home")
-    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
-    (tmp_path / "shared").mkdir(mode=0o755)
-    FileStore(tmp_path / "shared")
-    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755
+def test_a_home_is_its_owners_alone_also_if_an_earlier_version_left_it_open(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for folder in (home, home / "pictures", home / "mine"):
+        folder.mkdir()
+        folder.chmod(0o755)
+    (home / "likeness.sqlite3").touch(0o644)
+    FileStore(home)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (home, *home.iterdir())}
+    assert modes.pop("likeness.sqlite3") == 0o600
+    assert modes.pop("mine") == 0o755, "what isn't ours is left alone"
+    assert set(modes.values()) == {0o700} and len(modes) > 5
+
+
+def test_a_volume_of_another_user_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted", path)
+
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert FileStore(tmp_path).jobs.is_dir()

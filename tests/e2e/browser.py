@@ -43,6 +43,7 @@ async def studio(home: Path, **settings: str) -> AsyncGenerator[str, None]:
         stdout=asyncio.subprocess.PIPE,
         env=environment,
         cwd=home,
+        umask=0o022,
     )
     assert process.stdout is not None
     said = (await process.stdout.readline()).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.e2e.browser import (
     send,
     studio,
 )
+from tests.modes import open_to_others
 
 PICTURES = Path(os.environ.get("LIKENESS_SCREENSHOTS", "out/screenshots"))
 PHOTOS = sorted(FOLDER.glob("*.jpg"))
@@ -36,8 +38,11 @@ pytestmark = [
 
 @pytest.fixture
 async def page(tmp_path: Path) -> AsyncGenerator[Page, None]:
+    await asyncio.to_thread(tmp_path.chmod, 0o755)
     async with studio(tmp_path) as url, browse(url) as page:
         yield page
+        assert open_to_others(tmp_path) == [], "while it runs"
+    assert open_to_others(tmp_path) == []
 
 
 async def open_form(page: Page, **options: str) -> Locator:
