@@ -76,6 +76,19 @@ async def test_a_report_reaches_the_log_and_remove_takes_the_picture_everywhere(
     assert "not here any more" in text_of(again.response)
 
 
+async def test_a_private_drawing_is_reported_from_its_direct_message(
+    here: World, app: App, modlog: ChannelHandle
+) -> None:
+    me = here.visitor.user
+    await here.visitor.slash(here.studio, "imagine", prompt="my secret", count=1, private=True)
+    (card,) = await eventually(lambda: [one for one in me.dm_channel.history() if one.attachments])
+    form = await me.click(card, label="Report")
+    told = await me.submit_modal(form, {"reason": "not what I asked for"})
+    assert "The moderators can see it now" in text_of(told.response)
+    (shown,) = modlog.history()
+    assert "my secret" in text_of(shown) and len(shown.attachments) == 1
+
+
 async def test_the_last_picture_takes_its_card_along(
     here: World, app: App, job: Job, modlog: ChannelHandle, friend: MemberActor
 ) -> None:
