@@ -107,6 +107,9 @@ async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> No
     if channel is None:
         log.info("guild %d has no channel for its digest", guild_id)
         return
+    entries = tuple(entry for entry in entries if _is_for(channel, entry.shared))
+    if not entries:
+        return
     settings = await app.settings.get(guild_id)
     language = settings.language if settings.language != "auto" else channel.guild.preferred_locale
 
@@ -117,6 +120,16 @@ async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> No
     best = "-".join(str(entry.shared.id) for entry in entries)
     with nowhere_to_go(f"the digest of guild {guild_id}"):
         await app.messenger.show(Subject(f"digest:{guild_id}:{best}", channel.id, guild_id), sheet)
+
+
+def _is_for(channel: discord.TextChannel, shared: Shared) -> bool:
+    """Whether everybody who reads a channel may see an entry's card, too, wherever that stands."""
+    if shared.channel_id == channel.id:
+        return True
+    stands = channel.guild.get_channel(shared.channel_id or 0)
+    if not isinstance(stands, discord.TextChannel) or (stands.is_nsfw() and not channel.is_nsfw()):
+        return False
+    return stands.permissions_for(channel.guild.default_role).read_messages
 
 
 async def thumbnails(entries: Iterable[Entry]) -> dict[int, discord.File]:
