@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
             file=sys.stderr,
         )
+    except discord.DiscordServerError as error:
+        print(f"Discord is in trouble, try again later. It said: {error}", file=sys.stderr)
     except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
         log.critical("Likeness ends: Discord closed the connection for good. %s", error)
     except PartEnded as error:

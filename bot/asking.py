@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import discord
 
 from bot.cards import post_card
-from bot.channels import age_restricted, may_write, origin_of, person_of
+from bot.channels import age_restricted, may_write, origin_of, person_in, person_of
 from bot.faults import FAULTS
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
@@ -78,7 +78,7 @@ async def ask_of(interaction: discord.Interaction[LikenessBot], job_id: int) -> 
     app = interaction.client.app
     job = await app.jobs.get(job_id)
     guild = app.bot.get_guild(job.guild_id) if job is not None else None
-    if job is None or guild is None or job.user_id != interaction.user.id or interaction.channel_id is None:
+    if guild is None or interaction.channel_id is None:
         raise Refusal("no_such_job")
     origin = Origin(
         user_id=interaction.user.id,
@@ -86,11 +86,10 @@ async def ask_of(interaction: discord.Interaction[LikenessBot], job_id: int) -> 
         channel_id=interaction.channel_id,
         locale=await language_of(interaction),
     )
-    try:
-        member = await guild.fetch_member(interaction.user.id)
-    except discord.NotFound as error:  # they left the server, and its rules let nobody draw from outside
-        raise Refusal("no_such_job") from error
-    return Ask(origin, Asker(tuple(role.id for role in member.roles), member.guild_permissions.manage_guild))
+    person = await person_in(guild, interaction.user.id)
+    if person is None:  # they left the server, and its rules let nobody draw from outside
+        raise Refusal("no_such_job")
+    return Ask(origin, Asker(person["role_ids"], person["manager"]))
 
 
 async def deliver(

@@ -93,6 +93,20 @@ def person_of(interaction: discord.Interaction[LikenessBot]) -> Person:
     )
 
 
+async def person_in(guild: discord.Guild, user_id: int) -> Person | None:
+    """Who somebody is on a server now, asked of Discord; None when they have left it."""
+    try:
+        member = await guild.fetch_member(user_id)
+    except discord.NotFound:
+        return None
+    return Person(
+        user_id=user_id,
+        guild_id=guild.id,
+        role_ids=tuple(role.id for role in member.roles),
+        manager=member.guild_permissions.manage_guild,
+    )
+
+
 def age_restricted(interaction: discord.Interaction[LikenessBot]) -> bool:
     """Whether only adults see the channel; a thread is as its parent."""
     channel = interaction.channel

@@ -7,13 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
+from discord import ui
 
-from bot.channels import samples_channel
+from bot.channels import person_in, samples_channel
 from bot.faults import nowhere_to_go
 from bot.job_card import is_wanted, subject_of
+from bot.locales import t
 from bot.messenger import Render, Sheet
+from bot.services.refusal import Refusal
 from bot.services.shots import shots_of
 from bot.showcase import entry_of
+from bot.ui.buttons import CardButton
 from bot.ui.draw_card import draw_card, result_card
 from bot.ui.gallery_card import vote_row
 from bot.ui.pictures import files_of, uploads_of
@@ -45,12 +49,15 @@ class Ends:
             await self._show_end(job, ended)
 
     async def pictures_ready(self, job: Job, pictures: list[Picture]) -> None:
-        """Show the pictures: samples in the samples channel, drawings on their card."""
+        """Show the pictures: drawings on their card, samples there or, as shared ones, in their channel."""
         await self._app.bot.up.wait()
         if not _trains(job):
             await self._show_end(job, partial(self._result, job, pictures))
             return
         channel = await self._samples_channel(job)
+        if not await self._may_share(job):
+            await self._show_end(job, partial(self._unshared, job, pictures))
+            return
         shared = await self._app.gallery.share_samples(job, pictures)
 
         async def samples() -> Sheet:
@@ -70,6 +77,24 @@ class Ends:
         files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
         model = await self._app.models.get(job.model_id) if job.model_id else None
         return Sheet(result_card(job, pictures, files, model), files)
+
+    async def _unshared(self, job: Job, pictures: list[Picture]) -> Sheet:
+        files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
+        report = CardButton("report", job.id, label=t(job.locale, "button.report"), emoji="🚩")
+        return Sheet(samples_card(job, files, ui.ActionRow(report), hint="samples.unshared"), files)
+
+    async def _may_share(self, job: Job) -> bool:
+        """Whether who trained may share pictures now: their samples stand in the gallery as those do."""
+        guild = self._app.bot.get_guild(job.guild_id)
+        if guild is None or not (await self._app.settings.get(job.guild_id)).share_roles:
+            return True
+        person = await person_in(guild, job.user_id)
+        try:
+            if person is not None:
+                await self._app.access.check("share", **person)
+        except Refusal:
+            return False
+        return person is not None
 
     async def _show_end(self, job: Job, render: Render) -> None:
         """Edit the card, or post a new one where the card was deleted."""

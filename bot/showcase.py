@@ -12,7 +12,7 @@ import discord
 from discord import ui
 
 from bot.channels import may_post, samples_channel
-from bot.faults import nowhere_to_go
+from bot.faults import Fault, fault_of, nowhere_to_go
 from bot.locales import language_for
 from bot.messenger import Place, Sheet, Subject
 from bot.services.gallery import Entry
@@ -72,7 +72,7 @@ def entry_of(app: App, shared: Shared, channel_id: int) -> Subject:
 async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) -> str:
     """Post an entry's card, or bring the one that stands there up to date, and return its address.
 
-    Raises Refusal: no_such_card, picture_gone, nowhere_to_share, and what else calls to Discord do.
+    Raises Refusal: no_such_card, picture_gone, nowhere_to_share; and one of `FAULTS` that may pass.
     """
 
     async def sheet() -> Sheet:
@@ -86,7 +86,12 @@ async def post_shared(app: App, shared: Shared, channel: discord.TextChannel) ->
             raise Refusal("picture_gone") from error
         return Sheet(await render(app, current, files), files)
 
-    message = await app.messenger.show(entry_of(app, shared, channel.id), sheet)
+    try:
+        message = await app.messenger.show(entry_of(app, shared, channel.id), sheet)
+    except discord.HTTPException as error:
+        if fault_of(error) is Fault.trouble:
+            raise
+        raise Refusal("nowhere_to_share") from error
     if message is None:
         raise Refusal("nowhere_to_share")
     return message.jump_url
@@ -102,6 +107,9 @@ async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> No
     if channel is None:
         log.info("guild %d has no channel for its digest", guild_id)
         return
+    entries = tuple(entry for entry in entries if _is_for(channel, entry.shared))
+    if not entries:
+        return
     settings = await app.settings.get(guild_id)
     language = settings.language if settings.language != "auto" else channel.guild.preferred_locale
 
@@ -112,6 +120,16 @@ async def post_digest(app: App, guild_id: int, entries: tuple[Entry, ...]) -> No
     best = "-".join(str(entry.shared.id) for entry in entries)
     with nowhere_to_go(f"the digest of guild {guild_id}"):
         await app.messenger.show(Subject(f"digest:{guild_id}:{best}", channel.id, guild_id), sheet)
+
+
+def _is_for(channel: discord.TextChannel, shared: Shared) -> bool:
+    """Whether everybody who reads a channel may see an entry's card, too, wherever that stands."""
+    if shared.channel_id == channel.id:
+        return True
+    stands = channel.guild.get_channel(shared.channel_id or 0)
+    if not isinstance(stands, discord.TextChannel) or (stands.is_nsfw() and not channel.is_nsfw()):
+        return False
+    return stands.permissions_for(channel.guild.default_role).read_messages
 
 
 async def thumbnails(entries: Iterable[Entry]) -> dict[int, discord.File]:

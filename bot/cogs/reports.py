@@ -16,6 +16,7 @@ from bot.faults import FAULTS
 from bot.locales import language_for, t
 from bot.messenger import Place, Sheet, Subject
 from bot.rules import moderated_report, reportable_job
+from bot.services.draw_payload import is_private
 from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
 from bot.ui.buttons import CardButton, on_press
@@ -77,8 +78,7 @@ async def report(interaction: discord.Interaction[LikenessBot], job_id: int, ind
     samples = job.kind is JobKind.train
     whole = interaction.message is not None and interaction.message.id == job.message_id
     about = ALL if samples or whole else index
-    if about != ALL and all(picture.idx != about for picture in pictures):
-        raise Refusal("no_such_picture")
+    await app.reporting.check(job, about, interaction.user.id)
     form = ReportForm(locale, job_id, [] if samples else pictures, about, complete=complete)
     await interaction.response.send_modal(form)
 
@@ -228,7 +228,7 @@ async def _card(
         job=report.job_id,
     )
     lines = [about]
-    if job is not None and job.message_id is not None:
+    if job is not None and job.message_id is not None and not is_private(job):
         link = f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{job.message_id}"
         lines.append(f"[{t(locale, 'complaint.link')}]({link})")
     remove = CardButton(

@@ -110,10 +110,7 @@ async def share(interaction: discord.Interaction[LikenessBot], job_id: int, numb
     shared = await app.gallery.share(
         job_id, index, interaction.user.id, ask.asker, age_restricted=channel.is_nsfw()
     )
-    try:
-        url = await post_shared(app, shared, channel)
-    except discord.Forbidden as error:
-        raise Refusal("nowhere_to_share") from error
+    url = await post_shared(app, shared, channel)
     await answer(interaction, t(locale, "gallery.shared", url=url), Accent.done)
 
 

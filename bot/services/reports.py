@@ -50,11 +50,15 @@ class ReportService:
             raise Refusal("no_such_picture")
         return pictures, pictures == everything
 
-    async def file(self, job: Job, idx: int, *, reporter_id: int, reason: str, locale: str) -> Report:
-        """Take a report. Raises Refusal: no_such_picture, reported_already."""
-        pictures, complete = await self.reportable(job, reporter_id)
+    async def check(self, job: Job, idx: int, user_id: int) -> None:
+        """Whether a person may report picture `idx` of a job, or `ALL`. Raises Refusal(no_such_picture)."""
+        pictures, complete = await self.reportable(job, user_id)
         if not (complete if idx == ALL else any(picture.idx == idx for picture in pictures)):
             raise Refusal("no_such_picture")
+
+    async def file(self, job: Job, idx: int, *, reporter_id: int, reason: str, locale: str) -> Report:
+        """Take a report. Raises Refusal: no_such_picture, reported_already."""
+        await self.check(job, idx, reporter_id)
         report = await self._reports.add(
             job_id=job.id,
             idx=idx,

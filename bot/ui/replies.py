@@ -123,8 +123,8 @@ def _sentence(locale: str, error: BaseException) -> str | None:
     if isinstance(error, discord.Forbidden):
         log.warning("Discord denied: %s", error)
         return t(locale, "error.bot_permissions")
-    if fault_of(error) is Fault.trouble:
-        log.warning("Discord is in trouble: %s", error)
+    if fault_of(error) in (Fault.trouble, Fault.gone):
+        log.warning("Discord is in trouble, or what it was about is gone: %s", error or type(error).__name__)
         return t(locale, "error.discord_busy")
     reference = secrets.token_hex(4)
     log.error("unexpected error, reference %s", reference, exc_info=error)

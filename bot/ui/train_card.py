@@ -59,10 +59,12 @@ def train_card(
             )
 
 
-def samples_card(job: Job, files: Sequence[discord.File | str], votes: ui.ActionRow[Any]) -> ui.LayoutView:
-    """The finished model's first pictures, for the samples channel.
+def samples_card(
+    job: Job, files: Sequence[discord.File | str], buttons: ui.ActionRow[Any], *, hint: str = "samples.hint"
+) -> ui.LayoutView:
+    """The finished model's first pictures.
 
-    `files` may be `attachment://name`, for pictures that the message has already.
+    `files` may be `attachment://name`, for pictures that the message has already; `hint` is a text's key.
     """
     prompts = sample_prompts(TrainSpec.model_validate_json(job.payload))
     gallery = ui.MediaGallery[Any]()
@@ -75,8 +77,8 @@ def samples_card(job: Job, files: Sequence[discord.File | str], votes: ui.Action
         f"## {t(job.locale, 'samples.title', **_names(job))}\n"
         + t(job.locale, "samples.by", user=f"<@{job.user_id}>", prompt=shown),
         gallery,
-        f"-# {t(job.locale, 'samples.hint')}",
-        votes,
+        f"-# {t(job.locale, hint)}",
+        buttons,
     )
 
 

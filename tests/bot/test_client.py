@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import discord
 import pytest
 from discord import app_commands
@@ -79,6 +80,8 @@ async def test_every_command_and_option_has_a_chinese_name(here: World) -> None:
         (app_commands.NoPrivateMessage(), "This works only on a server."),
         (app_commands.MissingPermissions(["ban_members"]), "You are not allowed to use this command here."),
         (app_commands.CommandNotFound("gone", []), "This command has just changed."),
+        (aiohttp.ServerDisconnectedError(), "Discord did not take that just now."),
+        (TimeoutError(), "Discord did not take that just now."),
         (RuntimeError("a secret in the middle"), "Something went wrong on my side."),
     ],
 )

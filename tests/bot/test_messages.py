@@ -86,7 +86,7 @@ async def test_a_card_whose_answer_was_lost_is_not_posted_twice(
     await here.visitor.slash(here.studio, "imagine", prompt="a cat")
     card = await card_saying(here, "Step 25 of 50")
     gpu.gate.set()
-    await eventually(lambda: drawn(here))
+    await eventually(lambda: told(app, 1))
     assert lost.met == 1 and [one.id for one in here.studio.history()] == [card.id]
     assert (await only_job(app, here)).message_id == card.id
 
@@ -186,6 +186,24 @@ async def test_a_first_card_that_discord_could_not_take_comes_before_the_end(
     await here.visitor.slash(here.studio, "imagine", prompt="a cat")
     await card_saying(here, "Step 25 of 50")
     assert len(here.studio.history()) == 1
+
+
+async def test_an_archived_thread_is_tried_once_and_the_end_is_told_anew(
+    here: World, app: App, there: StandIn, gpu: ScriptedGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.cards.EDIT_SECONDS", 0)
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+    before = await card_saying(here, "Step 25 of 50")
+    archived = there.rest.faults.add(Fault(*EDIT, 400, code=50083, times=9))
+    for step in (30, 35, 40):
+        job = await app.jobs.progress(1, phase="draw", step=step, steps=50)
+        assert job is not None
+        await app.cards.job_changed(job)
+    gpu.gate.set()
+    await eventually(lambda: told(app, 1))
+    assert archived.met == 1
+    assert [bool(one.attachments) for one in here.studio.history()] == [False, True]
+    assert (await only_job(app, here)).message_id != before.id
 
 
 async def test_a_deleted_channel_is_said_once_and_not_tried_again(

@@ -38,16 +38,21 @@ class BotProcess:
 
 @asynccontextmanager
 async def bot_process(
-    there: StandIn, home: Path, token: str = TOKEN, launcher: str = "tests.standin.launch"
+    there: StandIn,
+    home: Path,
+    *,
+    token: str = TOKEN,
+    command: str = "run",
+    launcher: str = "tests.standin.launch",
 ) -> AsyncIterator[BotProcess]:
-    """`python -m bot run` in `home`; killed in the end, if it is still there."""
+    """`python -m bot run` in `home`, or another command; killed in the end, if it is still there."""
     # Away from the repository: whoever runs the tests may have a .env there, with a real token.
     await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
     log = home.with_suffix(".log")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LIKENESS_HOME": str(home), "DISCORD_TOKEN": token}
     with log.open("ab") as said:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", launcher, there.api, there.gateway.url, "run"),
+            *(sys.executable, "-m", launcher, there.api, there.gateway.url, command),
             stdout=said,
             stderr=said,
             env=environment,

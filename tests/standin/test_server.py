@@ -26,7 +26,7 @@ async def there() -> AsyncGenerator[StandIn, None]:
 @pytest.fixture
 async def client(there: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[HTTPClient, None]:
     monkeypatch.setattr(Route, "BASE", there.api)
-    client = discord.Client(intents=discord.Intents.none())
+    client = discord.Client(intents=discord.Intents(guilds=True))
     async with client:
         await client.http.static_login(TOKEN)
         yield client.http

@@ -17,9 +17,8 @@ class Street(Env):
     """
 
     def __init__(self) -> None:
-        reader = discord.Client(
-            intents=discord.Intents.none()
-        )  # turns what is stored into discord.py's objects
+        # It never connects: it turns what is stored into discord.py's objects.
+        reader = discord.Client(intents=discord.Intents(guilds=True))
         super().__init__(reader, check_errors=False)
         self._message_states.add(reader._connection)
         self.backend.clock = Today()

@@ -6,10 +6,13 @@ import time
 
 import discord
 import pytest
+from simcord.builders import ChannelHandle
 
 from bot.app import App
 from bot.sandbox import World
 from bot.services.digest import WEEK_SECONDS
+from bot.services.draw_payload import DrawPayload
+from tests.bot.cogs.handovers.steps import trained
 from tests.bot.cogs.test_restart import restarted
 from tests.bot.cogs.test_results import drawn, friend_of, next_job
 from tests.bot.face import card_saying, cards, eventually, parts_of, text_of, train
@@ -190,3 +193,66 @@ async def test_job_numbers_do_not_cross_servers(here: World, app: App) -> None:
     with pytest.raises(Exception, match="no_such_card"):
         await app.gallery.vote(1, here.visitor.id, 99, True)
     assert await next_job(app, 0)
+
+
+def hidden_from(here: World, app: App, name: str = "hidden", **denied: bool) -> ChannelHandle:
+    """A channel where members may not do all that they may elsewhere."""
+    guild = app.bot.get_guild(here.guild.id)
+    assert guild is not None
+    members = discord.PermissionOverwrite(**denied or {"view_channel": False})
+    bot = discord.PermissionOverwrite(view_channel=True, send_messages=True)
+    return here.guild.create_text_channel(name, overwrites={guild.default_role: members, guild.me: bot})
+
+
+async def test_who_cannot_see_the_gallery_finds_none_of_it(here: World, app: App) -> None:
+    hidden = hidden_from(here, app)
+    await app.settings.update(here.guild.id, gallery_channel_id=hidden.id)
+    await here.visitor.click(await drawn(here, count=1), label="Share")
+    friend = friend_of(here)
+    for command in ("prompts new", "prompts top"):
+        assert "**a cat**" in text_of((await here.visitor.slash(here.studio, command)).response)
+        said = text_of((await friend.slash(here.studio, command)).response)
+        assert "a cat" not in said and "1 more of this page" in said
+    found = await friend.slash(here.studio, "prompts search", words="cat")
+    assert "**a cat**" not in text_of(found.response)
+
+
+async def test_the_digest_shows_only_what_its_readers_may_see(here: World, app: App) -> None:
+    hidden = hidden_from(here, app)
+    await app.settings.update(here.guild.id, gallery_channel_id=hidden.id, digest=True)
+    await here.visitor.click(await drawn(here, count=1), label="Share")
+    await app.gallery.vote(1, 1, here.guild.id, True)
+    await app.settings.update(here.guild.id, gallery_channel_id=here.prompts.id)
+    await app.digest.post_due()
+    assert not cards(here, "best prompts of the week")
+
+
+async def test_who_may_not_write_in_the_gallery_is_drawn_for_alone(here: World, app: App) -> None:
+    readable = hidden_from(here, app, "gallery", send_messages=False)
+    await app.settings.update(here.guild.id, gallery_channel_id=readable.id)
+    await here.visitor.click(await drawn(here, "a castle", count=1), label="Share")
+    (shared,) = readable.history()
+    friend = friend_of(here)
+    await trained(app, here, friend.id)
+    said = await friend.click(shared, label="Try it on me")
+    assert "You may not write in this channel" in text_of(said.response)
+    await next_job(app, 2)
+    (card,) = [one for one in friend.user.dm_channel.history() if one.attachments]
+    form = await friend.user.click(card, label="Edit prompt")
+    await friend.user.submit_modal(form, {"prompt": "my own words", "negative": ""})
+    edited = await next_job(app, 3)
+    assert DrawPayload.of(edited).private and len(readable.history()) == 1
+    refused = await friend.slash(readable, "train")
+    assert "You may not write in this channel" in text_of(refused.response)
+
+
+async def test_samples_ask_the_same_role_as_share(here: World, app: App) -> None:
+    role = here.guild.create_role("sharers")
+    await app.settings.update(here.guild.id, share_roles=(role.id,))
+    friend = friend_of(here)
+    await train(here, 4, by=friend, name="mojo")
+    samples = await card_saying(here, "Meet mojo")
+    assert samples.channel.id == here.studio.id and len(samples.attachments) == 4
+    said = text_of(samples)
+    assert "only from people with a role" in said and "Try it on me" not in said and "Report" in said
+    assert await app.db.rows("SELECT * FROM shared") == []

@@ -12,6 +12,7 @@ from simcord.results import InteractionResult
 
 from bot.app import App
 from bot.sandbox import World
+from bot.services.imagining import MEMBER
 from bot.ui.buttons import CardButton
 from bot.ui.look import Accent, card
 from data.jobs import Job
@@ -50,7 +51,8 @@ async def report(
     form = await who.click(public, label="Report")
     if form.modal is None:
         return form
-    return await who.submit_modal(form, {"reason": reason, "which": [str(which)]})
+    asked = {"which": [str(which)]} if "which" in str(form.modal) else {}
+    return await who.submit_modal(form, {"reason": reason, **asked})
 
 
 async def test_a_report_reaches_the_log_and_remove_takes_the_picture_everywhere(
@@ -177,3 +179,25 @@ async def test_a_report_that_nobody_can_be_shown_is_kept(
     told = await report(here, app, friend, job, 0)
     assert "I have written it down" in text_of(told.response)
     assert len(await app.db.rows("SELECT * FROM reports WHERE state = 'open'")) == 1
+
+
+async def test_of_a_private_drawing_others_report_only_what_was_shared(
+    here: World, app: App, modlog: ChannelHandle, friend: MemberActor
+) -> None:
+    await here.visitor.slash(here.studio, "imagine", prompt="my cat", count=2, seed=7, private=True)
+    inbox = here.visitor.user.dm_channel
+    (card,) = await eventually(lambda: [one for one in inbox.history() if one.attachments])
+    (job,) = await app.jobs.of_user(here.visitor.id)
+    unknown = await report(here, app, friend, job)
+    assert "not here any more" in text_of(unknown.response)
+    await app.gallery.share(job.id, 1, here.visitor.id, MEMBER, age_restricted=False)
+    for which in (0, 9999):
+        assert "not here any more" in text_of((await report(here, app, friend, job, which)).response)
+    assert modlog.history() == []
+    told = await report(here, app, friend, job, 1)
+    assert "The moderators can see it now" in text_of(told.response)
+    assert [len(one.attachments) for one in modlog.history()] == [1]
+    form = await here.visitor.user.click(card, label="Report")
+    mine = await here.visitor.user.submit_modal(form, {"reason": "look at this", "which": ["9999"]})
+    assert "The moderators can see it now" in text_of(mine.response)
+    assert len(modlog.history()[-1].attachments) == 2

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import discord
 import pytest
+from discord import ui
 from simcord.results import InteractionResult
 
 from bot.app import App
 from bot.locales import LANGUAGES
 from bot.sandbox import World
+from bot.ui.buttons import CardButton
+from bot.ui.look import Accent, card
 from bot.ui.settings_panel import SECTIONS, settings_panel
 from data.settings import GuildSettings, RoleQuota
 from inference.bases import BASES
@@ -173,3 +177,20 @@ async def test_a_base_that_can_not_be_used_is_not_offered(
         repo.gated = False
         await here.visitor.select(panel.response, ["mini", "sd15"], custom_id="choose:bases")
         assert (await app.settings.get(here.guild.id)).bases == ("mini", "sd15")
+
+
+@pytest.mark.parametrize(
+    "custom_id", ["switch:9:1", "setting:99:0", "queuetrain:0:7", "queuedraw:2:0", "erase:7:1"]
+)
+async def test_a_place_that_this_version_lacks_is_refused_after_the_rule(
+    here: World, app: App, custom_id: str
+) -> None:
+    verb, target, index = custom_id.split(":")
+    button = CardButton(verb, int(target), int(index))
+    channel = app.bot.get_partial_messageable(here.studio.id)
+    message = await channel.send(view=card(Accent.working, ui.ActionRow[Any](button)))
+    said = text_of((await here.visitor.click(message, custom_id=custom_id)).response)
+    assert "a version of me that is gone" in said or "Only the owner of this bot" in said
+    stranger = here.guild.add_member(here.env.create_user("stranger"))
+    answered = text_of((await stranger.click(message, custom_id=custom_id)).response)
+    assert "Only" in answered or verb == "erase", "who it is comes before what it is"

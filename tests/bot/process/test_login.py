@@ -65,3 +65,11 @@ async def test_a_token_that_discord_refuses_ends_the_bot_with_a_sentence(tmp_pat
         assert await bot.process.wait() == 1
         assert "Discord did not accept DISCORD_TOKEN" in bot.said()
         assert "no.such.token" not in bot.said()
+
+
+async def test_sync_says_when_discord_is_in_trouble(tmp_path: Path) -> None:
+    async with stand_in() as there:
+        there.rest.faults.add(Fault("GET", "/users/@me", 503))
+        async with bot_process(there, tmp_path / "home", command="sync") as bot:
+            assert await bot.process.wait() == 1
+    assert "Discord is in trouble" in bot.said() and "Traceback" not in bot.said()

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from bot.services.draw_payload import DrawPayload
-from bot.services.imagining import MEMBER
+from bot.services.imagining import MEMBER, Asker
 from bot.services.refusal import Refusal
 from data.jobs import Job
-from tests.bot.services.house import ANN, BOB, GUILD, House
+from data.secrets import Scope
+from tests.bot.services.house import ANN, BOB, GUILD, House, refused
 
 ORIGIN: dict[str, Any] = {"user_id": ANN, "guild_id": GUILD, "channel_id": 8, "locale": "en"}
 BOBS: dict[str, Any] = ORIGIN | {"user_id": BOB}
@@ -144,3 +145,59 @@ async def test_a_model_in_full_outlives_its_base(house: House, base: str) -> Non
     first = await drawn(house, "me as a king", model_id=model_id, size="portrait")
     large = DrawPayload.of(await house.redrawing().upscale(first.id, 0, **ORIGIN))
     assert (large.width, large.height) == (192, 288)
+
+
+async def test_what_a_private_drawing_hid_stays_hidden_when_its_picture_is_tried_on(house: House) -> None:
+    drawing = await drawn(house, "a castle", private=True, negative="my secret", style="photo")
+    shared = await house.gallery().share(drawing.id, 0, ANN, MEMBER, age_restricted=False)
+    await house.make_model(BOB, "mojo")
+    asked = DrawPayload.of(await house.redrawing().try_on(shared, **BOBS))
+    assert (asked.negative, asked.style, asked.parent, asked.private) == ("", None, None, False)
+
+
+async def test_who_may_not_write_where_they_ask_gets_the_drawing_alone(house: House) -> None:
+    first = await drawn(house)
+    job = await house.redrawing().again(first.id, asker=Asker(writes=False), **ORIGIN)
+    assert DrawPayload.of(job).private
+
+
+@pytest.mark.parametrize(("scope", "code"), [("user", "not_yours"), ("guild", None), (None, "not_yours")])
+async def test_pictures_of_ones_own_endpoint_are_as_private_as_those_of_ones_own_model(
+    house: House, scope: Scope | None, code: str | None
+) -> None:
+    first = await drawn(house)
+    async with house.db.transaction() as tx:
+        await tx.execute("UPDATE jobs SET lane = 'endpoint'")
+        if scope is not None:
+            endpoint = await house.kept_endpoints.put(
+                scope, ANN if scope == "user" else GUILD, url="u", account="ann", wait_seconds=9, tx=tx
+            )
+            await house.kept_endpoints.draw_began(first.id, endpoint.id, 2, 9, tx)
+    service = house.redrawing()
+    mine = await service.vary(first.id, 0, **ORIGIN)
+    assert await service.again(first.id, **BOBS), "the words alone show nobody's face"
+    for press in (service.vary(first.id, 0, **BOBS), service.again(mine.id, **BOBS)):
+        if code is None:
+            await press
+        else:
+            assert await refused(press) == code
+
+
+async def test_a_face_that_its_owner_took_back_is_not_newly_shared(house: House) -> None:
+    model_id = await house.make_model(ANN)
+    await house.models.share(model_id, True)
+    job = await house.imagining().submit("me", **BOBS, model_id=model_id, count=1)
+    await house.jobs.start(job.id)
+    house.files.pictures(job.id).mkdir()
+    await _add(house, job, house.files.pictures(job.id), 0, DrawPayload.of(job))
+    await house.jobs.finish(job.id)
+
+    async def share() -> object:
+        return await house.gallery().share(job.id, 0, BOB, MEMBER, age_restricted=False)
+
+    await house.models.share(model_id, False)
+    assert await refused(share()) == "share_no_face"
+    await house.models.share(model_id, True)
+    assert await share()
+    await house.owned().delete(model_id, ANN)
+    assert await refused(share()) == "share_no_face"

@@ -265,3 +265,13 @@ async def test_erasing_a_person_stops_what_runs_and_takes_the_token_along(
     await app.privacy.erase_person(here.visitor.id)
     assert await app.vault.get("user", here.visitor.id, "publish") is None
     assert await app.handovers.get(1) is None and hub.calls == []
+
+
+@pytest.mark.parametrize("said", ["²", "①", str(2**63), "9" * 5000, "1"])
+async def test_whatever_names_no_model_of_ones_own_gets_one_answer(here: World, app: App, said: str) -> None:
+    friend = here.guild.add_member(here.env.create_user("friend"))
+    await trained(app, here, friend.id)
+    answered = await here.visitor.slash(here.studio, "publish", model=said)
+    assert (
+        text_of(answered.response) == "That model is not yours, or not here any more. `/models` lists yours."
+    )
