@@ -14,6 +14,7 @@ from bot.services import queue, work
 from bot.services.housekeeping import Housekeeping
 from bot.services.work import MAX_ATTEMPTS
 from data import database
+from data.database import Unwritable
 from data.jobs import Job, JobKind, JobState, Origin
 from inference.requests import DrawDone, DrawEvent, DrawFailed, DrawRequest
 from inference.requests import Picture as DrawnPicture
@@ -164,6 +165,18 @@ async def test_a_database_that_another_program_holds_costs_no_job_and_no_picture
     assert (done.state, done.attempts) == (JobState.done, 0)
     assert len(await house.pictures.of_job(job.id)) == (4 if kind is JobKind.train else 2)
     assert caplog.text.count("can't be written now") == caplog.text.count("can be written again") == 1
+
+
+async def test_a_database_that_another_program_holds_costs_no_draft(house: House) -> None:
+    draft = await house.drafted()
+    await house.db.connection.execute("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(house.files.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unwritable):
+            await house.training().start(draft.id, ANN)
+    assert list(house.files.jobs.iterdir()) == []
+    job = await house.training().start(draft.id, ANN)
+    assert len(list((house.files.job(job.id) / "photos").iterdir())) == 3
 
 
 async def test_the_end_of_a_job_waits_for_a_database_that_can_not_be_written(

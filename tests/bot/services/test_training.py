@@ -1,8 +1,6 @@
 import asyncio
 import errno
 import os
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from bot.services.intake import Upload
 from bot.services.refusal import Refusal
 from bot.services.training import TrainingService
 from bot.services.wish import Wish
-from data.database import Unwritable
 from data.drafts import Draft
 from data.jobs import Job, JobKind, JobState
 from tests.bases import copy_mini, hub_of_bases, repository
@@ -273,18 +270,6 @@ async def test_a_full_database_is_said_and_leaves_nothing(house: House) -> None:
     assert refused.value.code == "disk_full"
     queued = await house.jobs.queued(JobKind.train)
     assert {folder.name for folder in house.files.jobs.iterdir()} == {str(job.id) for job in queued}
-
-
-async def test_a_database_that_another_program_holds_costs_no_draft(house: House) -> None:
-    draft = await house.drafted()
-    await house.db.connection.execute("PRAGMA busy_timeout = 10")
-    with closing(sqlite3.connect(house.files.database, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unwritable):
-            await house.training().start(draft.id, ANN)
-    assert list(house.files.jobs.iterdir()) == []
-    job = await house.training().start(draft.id, ANN)
-    assert len(list((house.files.job(job.id) / "photos").iterdir())) == 3
 
 
 async def test_only_its_owner_can_remove_a_model(house: House) -> None:
