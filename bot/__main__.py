@@ -14,7 +14,7 @@ from pathlib import Path
 
 import discord
 
-from bot.app import App, HomeInUse
+from bot.app import App, HomeInUse, PartEnded
 from bot.config import BadConfig, Config, read_config
 from bot.health import healthy
 from data.database import BadDatabase
@@ -22,6 +22,8 @@ from data.disk import typed_path
 from data.files import DatabaseMissing, keep_private
 from data.secrets import BadKey
 from inference.errors import ModelError
+
+log = logging.getLogger(__name__)
 
 LOG_BYTES = 5 * 2**20
 
@@ -52,6 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
             file=sys.stderr,
         )
+    except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
+        log.critical("Likeness ends: Discord closed the connection for good. %s", error)
+    except PartEnded as error:
+        log.critical("Likeness ends: %s", error, exc_info=error.__cause__)
+    except Exception:
+        log.critical("Likeness ends because of an unexpected error.", exc_info=True)
     return 1
 
 
@@ -102,15 +110,32 @@ async def _command(options: argparse.Namespace, config: Config) -> int:
     await app.start()
     try:
         if on_discord and config.discord_token is not None:
-            async with app.bot:
-                await app.bot.start(config.discord_token.get_secret_value())
-        else:
-            from bot import sandbox
+            return await _while_whole(app, _on_discord(app, config.discord_token.get_secret_value()))
+        from bot import sandbox
 
-            return await sandbox.run(app, config.port if options.port is None else options.port)
+        port = config.port if options.port is None else options.port
+        return await _while_whole(app, sandbox.run(app, port))
     finally:
         await app.close()
-    return 0
+
+
+async def _on_discord(app: App, token: str) -> int:
+    async with app.bot:
+        await app.bot.start(token)
+    raise PartEnded("the connection to Discord ended by itself.")
+
+
+async def _while_whole(app: App, face: Coroutine[None, None, int]) -> int:
+    """Run what people talk to. Raises PartEnded when something behind it ends: half a bot serves nobody."""
+    facing = asyncio.create_task(face, name="face")
+    watching = asyncio.create_task(app.watch(), name="watch")
+    try:
+        done, _ = await asyncio.wait([facing, watching], return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for task in (facing, watching):
+            task.cancel()
+        await asyncio.wait([facing, watching])
 
 
 def _in_sandbox(config: Config) -> Config:
@@ -119,13 +144,26 @@ def _in_sandbox(config: Config) -> Config:
 
 
 async def _until_stopped(work: Coroutine[None, None, int]) -> int:
-    """Run `work`; SIGTERM stops it as Ctrl-C does, so that trainings write a checkpoint."""
-    task = asyncio.create_task(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    """Run `work`; SIGTERM stops it as Ctrl-C does, so that trainings write a checkpoint.
+
+    Raises PartEnded when it was cancelled, but not by a signal.
+    """
+    task, asked = asyncio.create_task(work), asyncio.Event()
+
+    def stop() -> None:
+        asked.set()
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     try:
         return await task
-    except asyncio.CancelledError:
-        return 0
+    except asyncio.CancelledError as error:
+        if asked.is_set():
+            return 0
+        mine = asyncio.current_task()
+        if mine is not None and mine.cancelling():  # by Ctrl-C
+            raise
+        raise PartEnded("its work was cancelled from within.") from error
 
 
 async def _sync(config: Config) -> int:

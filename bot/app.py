@@ -7,7 +7,7 @@ import fcntl
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import IO
+from typing import IO, NoReturn
 
 from cryptography.fernet import Fernet
 
@@ -71,6 +71,10 @@ class HomeInUse(RuntimeError):
     """Another bot works in the same folder; two writers would ruin each other's jobs."""
 
 
+class PartEnded(RuntimeError):
+    """Something ended that the bot can't do without, and nobody asked for that."""
+
+
 class App:
     """The whole product but for the connection to Discord, which whoever starts it makes with `bot`."""
 
@@ -116,6 +120,7 @@ class App:
         waiting = config.base if config.standby and has_gpu() else None
         self.gpu = gpu or LocalGpu(self.files.logs, standby=waiting, cache_gib=config.engine_cache_gib)
         self._opened = AsyncExitStack()
+        self._lasting: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open what is kept and begin to serve the queue. After a failure nothing stays open.
@@ -145,13 +150,16 @@ class App:
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
         await self.privacy.resume()
-        for name, work in (("digest", self.digest.run()), ("examples", self.examples.run())):
-            self._opened.push_async_callback(_end, asyncio.create_task(work, name=name))
-        heartbeat = asyncio.create_task(beat(self.config.home), name="heartbeat")
-        self._opened.callback(heartbeat.cancel)
-        tidying = asyncio.create_task(self.janitor.run(), name="janitor")
-        self._opened.push_async_callback(asyncio.wait, [tidying])
-        self._opened.callback(tidying.cancel)
+        self._lasting = [*self.dispatcher.tasks, *self.handover_runner.tasks]
+        for name, work in (
+            ("digest", self.digest.run()),
+            ("examples", self.examples.run()),
+            ("heartbeat", beat(self.config.home)),
+            ("janitor", self.janitor.run()),
+        ):
+            task = asyncio.create_task(work, name=name)
+            self._opened.push_async_callback(_end, task)
+            self._lasting.append(task)
 
     def _build(self) -> None:
         self.jobs = Jobs(self.db)
@@ -260,6 +268,13 @@ class App:
         self.publishing = Publishing(
             self.db, self.files, self.vault, self.handovers, self.owned, work, self.handover_runner
         )
+
+    async def watch(self) -> NoReturn:
+        """Wait while everything that was started goes on. Raises PartEnded when something does not."""
+        ended, _ = await asyncio.wait(self._lasting, return_when=asyncio.FIRST_COMPLETED)
+        task = ended.pop()
+        error = None if task.cancelled() else task.exception()
+        raise PartEnded(f"the {task.get_name()} task ended.") from error
 
     async def close(self) -> None:
         """Stop everything; running jobs go on at the next start."""

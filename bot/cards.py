@@ -9,27 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
-from discord import ui
 
-from bot.channels import samples_channel
-from bot.faults import FAULTS, Fault, fault_of, nowhere_to_go
-from bot.messenger import Place, Render, Sheet, Shown, Subject
+from bot.ends import Ends
+from bot.faults import FAULTS, Fault, fault_of
+from bot.job_card import card_of, subject_of
+from bot.messenger import Sheet, Shown
 from bot.pace import Rank
-from bot.services.access import paused_at
 from bot.services.shots import Shot, shots_of
-from bot.showcase import entry_of
-from bot.ui.draw_card import draw_card, result_card
-from bot.ui.gallery_card import vote_row
-from bot.ui.pictures import files_of, uploads_of
-from bot.ui.train_card import samples_card, train_card
-from data.jobs import Job, JobKind, JobState
-from data.pictures import Picture
+from bot.ui.pictures import uploads_of
+from data.jobs import Job, JobState
 from data.recent import Recent
 
 if TYPE_CHECKING:
@@ -47,33 +41,6 @@ _CROWD = 10
 """Waiting cards in one channel from which on none says that its place changed."""
 
 _REMEMBERED = 10_000
-
-
-async def card_of(app: App, job: Job, shots: Sequence[Shot] = ()) -> ui.LayoutView:
-    """The card of a job that has not ended, for a message that carries `shots`."""
-    build = train_card if _trains(job) else draw_card
-    place, paused = await app.jobs.place(job.id), await paused_at(app.settings, job)
-    return build(job, place=place, paused=paused, shots=shots)
-
-
-async def post_card(app: App, job: Job, channel_id: int) -> Shown | None:
-    """Post a job's card as a message of its own, unless it stands there already; None where it can't.
-
-    Raises one of `FAULTS`; one that may pass is mended in the background.
-    """
-
-    async def first() -> Sheet | None:
-        current = await app.jobs.get(job.id)
-        return Sheet(await card_of(app, current)) if current and not current.state.ended else None
-
-    try:
-        message = await app.messenger.show(_subject(app, job, channel_id), first, Rank.first)
-    except FAULTS as error:
-        if fault_of(error) is Fault.trouble:
-            app.cards.post_later(job.id)
-        raise
-    app.dispatcher.job_changed(job.id)  # it may have begun before there was a card to show that on
-    return message
 
 
 @dataclass
@@ -97,21 +64,25 @@ class _Live:
             self.message_id, self.rendered, self.attached = job.message_id, None, {}
 
 
-class Cards:
-    """The dispatcher's listener. An end that Discord did not take is raised, and comes again later."""
+class Cards(Ends):
+    """The dispatcher's listener."""
 
     def __init__(self, app: App) -> None:
-        self._app = app
+        super().__init__(app)
         self._live: Recent[int, _Live] = Recent(_REMEMBERED)
         self._begun = time.time()
-        self._unposted: Recent[int, None] = Recent(_REMEMBERED)
-        """Jobs whose command could not post the card."""
+        self._unposted: Recent[int, float] = Recent(_REMEMBERED)
+        """Jobs whose card could not be posted, and when that is tried again."""
 
     def post_later(self, job_id: int) -> None:
         """Post a job's card without the command that should have."""
-        self._unposted[job_id] = None
-        loop = asyncio.get_running_loop()
-        loop.call_later(POST_AGAIN_SECONDS, self._app.dispatcher.job_changed, job_id)
+        self._unposted[job_id] = asyncio.get_running_loop().time() + POST_AGAIN_SECONDS
+        self._app.dispatcher.job_changed(job_id)
+
+    def posted(self, job_id: int, live: _Live) -> None:
+        """A job's card is there. The job may have moved on before there was a card to show that on."""
+        self._live[job_id] = live
+        self._app.dispatcher.job_changed(job_id)
 
     async def job_changed(self, job: Job) -> None:
         """Show progress, at most every few seconds; a new state, phase or place at once."""
@@ -139,7 +110,11 @@ class Cards:
 
     async def _post_forgotten(self, job: Job) -> None:
         """Post the first card where nobody else will: the command could not, or ended with its process."""
-        if job.id not in self._unposted and job.created_at >= self._begun:
+        loop, due = asyncio.get_running_loop(), self._unposted.get(job.id)
+        if due is None and job.created_at >= self._begun:
+            return
+        if due is not None and loop.time() < due:
+            loop.call_at(due, self._app.dispatcher.job_changed, job.id)
             return
         await self._app.bot.up.wait()
         try:
@@ -163,7 +138,7 @@ class Cards:
             return Sheet(view, [*files.values()]) if drawn != live.rendered else None
 
         later = partial(self._app.dispatcher.job_changed, job.id)
-        message = await self._app.messenger.update(_subject(self._app, job, job.channel_id), render, later)
+        message = await self._app.messenger.update(subject_of(self._app, job, job.channel_id), render, later)
         if message is not None:
             live.rendered = drawn
             attached = {attachment.filename: attachment for attachment in message.attachments}
@@ -177,85 +152,35 @@ class Cards:
         return {shot: here[shot] for shot in shots if shot in here}
 
     async def finished(self, job: Job) -> None:
-        """Show the end of a job; the pictures of a drawing follow in `pictures_ready`."""
-        await self._app.bot.up.wait()
+        """Show the end of a job; nothing live is left of its card."""
         self._live.pop(job.id, None)
         self._unposted.pop(job.id, None)
-        if _trains(job):
-            channel = await self._samples_channel(job) if job.state is JobState.done else None
-            await self._show_end(job, partial(self._training_end, job, channel.id if channel else None))
-        elif job.state is not JobState.done:
-
-            async def ended() -> Sheet:
-                return Sheet(draw_card(job))
-
-            await self._show_end(job, ended)
-
-    async def pictures_ready(self, job: Job, pictures: list[Picture]) -> None:
-        """Show the pictures: samples in the samples channel, drawings on their card."""
-        await self._app.bot.up.wait()
-        if not _trains(job):
-            await self._show_end(job, partial(self._result, job, pictures))
-            return
-        channel = await self._samples_channel(job)
-        shared = await self._app.gallery.share_samples(job, pictures)
-
-        async def samples() -> Sheet:
-            files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
-            return Sheet(samples_card(job, files, vote_row(job.locale, shared, pictures[0].idx)), files)
-
-        with nowhere_to_go(f"the samples of job {job.id}"):
-            channel_id = channel.id if channel else job.channel_id
-            await self._app.messenger.show(entry_of(self._app, shared, channel_id), samples)
-
-    async def _training_end(self, job: Job, samples_channel: int | None) -> Sheet:
-        shots = await asyncio.to_thread(shots_of, self._app.files, job)
-        files = await asyncio.to_thread(uploads_of, shots)
-        return Sheet(train_card(job, samples_channel=samples_channel, shots=[*files]), [*files.values()])
-
-    async def _result(self, job: Job, pictures: list[Picture]) -> Sheet:
-        files = await asyncio.to_thread(files_of, [picture.path for picture in pictures])
-        model = await self._app.models.get(job.model_id) if job.model_id else None
-        return Sheet(result_card(job, pictures, files, model), files)
-
-    async def _show_end(self, job: Job, render: Render) -> None:
-        """Edit the card, or post a new one where the card was deleted."""
-
-        async def wanted() -> Sheet | None:
-            return await render() if await _wanted(self._app, job.id) else None
-
-        with nowhere_to_go(f"the end of job {job.id}"):
-            await self._app.messenger.show(_subject(self._app, job, job.channel_id), wanted)
-
-    async def _samples_channel(self, job: Job) -> discord.TextChannel | None:
-        guild = self._app.bot.get_guild(job.guild_id)
-        if guild is None:
-            return None
-        return await samples_channel(guild, await self._app.settings.get(job.guild_id))
+        await super().finished(job)
 
 
-def _subject(app: App, job: Job, channel_id: int) -> Subject:
-    """A job's card, which goes to `channel_id` if it is not there yet."""
+async def post_card(app: App, job: Job, channel_id: int) -> Shown | None:
+    """Post a job's card as a message of its own, unless it stands there already; None where it can't.
 
-    async def find() -> Place | None:
+    Raises one of `FAULTS`; one that may pass is mended in the background.
+    """
+    live = _Live(channel_id)
+
+    async def first() -> Sheet | None:
         current = await app.jobs.get(job.id)
-        if current is None or current.message_id is None:
+        if current is None or current.state.ended:
             return None
-        return Place(current.channel_id, current.message_id)
+        view = await card_of(app, current)
+        live.begin(current, asyncio.get_running_loop().time())
+        live.rendered = (view.to_components(), [])  # type: ignore[no-untyped-call]
+        return Sheet(view)
 
-    async def keep(place: Place) -> bool:
-        return await app.jobs.set_message(job.id, *place) and await _wanted(app, job.id)
-
-    return Subject(f"job:{job.id}", channel_id, job.guild_id, find, keep)
-
-
-async def _wanted(app: App, job_id: int) -> bool:
-    """Whether a job may have a card: it was not erased, and its pictures were not deleted."""
-    job = await app.jobs.get(job_id)
-    if job is None:
-        return False
-    return _trains(job) or job.state is not JobState.done or bool(await app.pictures.of_job(job_id))
-
-
-def _trains(job: Job) -> bool:
-    return job.kind is JobKind.train
+    try:
+        message = await app.messenger.show(subject_of(app, job, channel_id), first, Rank.first)
+    except FAULTS as error:
+        if fault_of(error) is Fault.trouble:
+            app.cards.post_later(job.id)
+        raise
+    if isinstance(message, discord.Message):
+        live.message_id = message.id
+        app.cards.posted(job.id, live)
+    return message

@@ -17,6 +17,7 @@ from bot.faults import FAULTS, Fault, fault_of
 from bot.permissions import tell_missing
 from bot.translator import Translator
 from bot.ui.buttons import CardButton
+from bot.ui.forms import submitted
 from bot.ui.replies import report
 from bot.ui.selects import CardChannelSelect, CardRoleSelect, CardSelect
 
@@ -77,7 +78,7 @@ class LikenessBot(commands.AutoShardedBot):
         while True:
             try:
                 return await super().start(token, reconnect=reconnect)
-            except (*FAULTS, discord.GatewayNotFound, OSError) as error:
+            except (*FAULTS, discord.GatewayNotFound) as error:
                 if self.is_closed() or fault_of(error) in (Fault.gone, Fault.refused):
                     raise
                 log.warning("Discord can't be reached, trying again in %.0f s: %s", pause, error)
@@ -105,6 +106,11 @@ class LikenessBot(commands.AutoShardedBot):
         await self.app.janitor.note_guilds()
         for guild in self.guilds:
             await tell_missing(self.app, guild)
+
+    async def on_interaction(self, interaction: discord.Interaction[LikenessBot]) -> None:
+        """Answer forms; commands, buttons and menus are discord.py's to look up."""
+        if interaction.type is discord.InteractionType.modal_submit:
+            await submitted(interaction)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.app.janitor.came_back(guild.id)

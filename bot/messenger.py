@@ -198,7 +198,8 @@ class Messenger:
                 await self._pace.wait()
                 return await call()
         except discord.NotFound as error:
-            if error.code == UNKNOWN_CHANNEL:
+            if error.code == UNKNOWN_CHANNEL and channel_id not in self._gone:
+                log.warning("channel %d is not there any more: nothing more is shown in it", channel_id)
                 self._gone[channel_id] = None
             raise
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from PIL import Image
@@ -21,6 +21,7 @@ TAKEN = 6
 FOLDER = Path(data.__file__).with_name("selfies")
 
 
+@cache  # made anew for each /help, a crowd's would be answered too late
 def strip(side: int = 192) -> bytes:
     """The selfies of one training side by side, as one JPEG. Blocking. Raises OSError."""
     photos = [Image.open(path) for path in _paths(TAKEN)]

@@ -1,4 +1,4 @@
-"""Trainings that were prepared and wait for Start."""
+"""Trainings that are being prepared: they wait for their form, for consent, for more photos, or for Start."""
 
 from __future__ import annotations
 
@@ -36,8 +36,18 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that lies at Discord, which keeps its address for about a day."""
+
+    filename: str
+    url: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A prepared training. Times are Unix seconds."""
+    """A training that is being prepared. Times are Unix seconds."""
 
     id: int
     user_id: int
@@ -48,9 +58,21 @@ class Draft:
     """JSON of a `bot.services.wish.Wish`."""
     crops: tuple[Crop, ...]
     notices: tuple[tuple[str, dict[str, Any]], ...]
-    """Code and parameters of everything that was wrong with a photo."""
-    consent_at: float
+    """Code and parameters of everything that was wrong, the most important first."""
+    consent_at: float | None
+    """When the person said that the photos may be used."""
     created_at: float
+    attached: tuple[Attached, ...] = ()
+    """Photos that were chosen before the form was opened."""
+    uploads: tuple[str, ...] = ()
+    """Names of the files that are kept as they were sent, as `0` and so on: until there are crops."""
+
+    @property
+    def origin(self) -> Origin:
+        """Who prepares it, and where."""
+        return Origin(
+            user_id=self.user_id, guild_id=self.guild_id, channel_id=self.channel_id, locale=self.locale
+        )
 
     @property
     def used(self) -> tuple[int, ...]:
@@ -59,7 +81,10 @@ class Draft:
 
 
 class Drafts:
-    """The table of drafts: one a person and guild. Methods that take `tx` join that transaction."""
+    """The table of drafts: in a guild, each person has one with photos, and one for each open form.
+
+    Methods that take `tx` join that transaction.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -68,21 +93,21 @@ class Drafts:
         self,
         *,
         wish: str,
-        crops: Sequence[Crop],
-        notices: Sequence[tuple[str, dict[str, Any]]],
-        consent_at: float,
+        crops: Sequence[Crop] = (),
+        notices: Sequence[tuple[str, dict[str, Any]]] = (),
+        attached: Sequence[Attached] = (),
+        uploads: Sequence[str] = (),
+        consent_at: float | None = None,
         tx: Connection,
         **origin: Unpack[Origin],
     ) -> Draft:
-        """Keep a draft in place of the one that the person had here."""
-        await tx.execute(
-            "DELETE FROM drafts WHERE user_id = ? AND guild_id = ?", (origin["user_id"], origin["guild_id"])
-        )
         values = {
             **origin,
             "wish": wish,
             "crops": _written(crops),
             "notices": json.dumps(list(notices)),
+            "attached": json.dumps([asdict(file) for file in attached]),
+            "uploads": json.dumps(list(uploads)),
             "consent_at": consent_at,
             "created_at": time.time(),
         }
@@ -96,12 +121,17 @@ class Drafts:
         row = await self._db.row("SELECT * FROM drafts WHERE id = ?", (draft_id,), within=tx)
         return _draft(row) if row else None
 
-    async def of(self, user_id: int, guild_id: int, tx: Connection) -> Draft | None:
-        """The draft that a person has in a guild."""
-        row = await self._db.row(
-            "SELECT * FROM drafts WHERE user_id = ? AND guild_id = ?", (user_id, guild_id), within=tx
+    async def clear(self, user_id: int, guild_id: int, form: int | None, tx: Connection) -> list[int]:
+        """Remove the draft with photos that a person has in a guild, and that of a `form` that was sent.
+
+        Returns their ids; their folders are the caller's.
+        """
+        rows = await tx.execute_fetchall(
+            "DELETE FROM drafts WHERE user_id = ? AND guild_id = ?"
+            " AND (crops != '[]' OR uploads != '[]' OR id = ?) RETURNING id",
+            (user_id, guild_id, form),
         )
-        return _draft(row) if row else None
+        return [int(row["id"]) for row in rows]
 
     async def use(self, draft: Draft, places: Sequence[int]) -> Draft:
         """Use these crops and no others."""
@@ -130,4 +160,6 @@ def _draft(row: sqlite3.Row) -> Draft:
     values = dict(row)
     values["crops"] = tuple(Crop(**crop) for crop in json.loads(values["crops"]))
     values["notices"] = tuple((code, params) for code, params in json.loads(values["notices"]))
+    values["attached"] = tuple(Attached(**file) for file in json.loads(values["attached"]))
+    values["uploads"] = tuple(json.loads(values["uploads"]))
     return Draft(**values)

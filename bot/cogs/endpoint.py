@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 from discord.ext import commands
+from pydantic import SecretStr
 
 from bot.locales import t
-from bot.rules import admins_guild, offered_deployment, payers
+from bot.rules import admin, admins_guild, member, offered_deployment, payers
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
@@ -24,7 +25,7 @@ from bot.ui.endpoint_cards import (
     test_card,
     title_of,
 )
-from bot.ui.forms import asking
+from bot.ui.forms import Answers, on_form
 from bot.ui.look import Accent
 from bot.ui.replies import answer, language_of, show
 from data.secrets import Scope
@@ -58,25 +59,10 @@ class Endpoint(commands.Cog):
         daily_pictures: app_commands.Range[int, 1, MAX_DAILY] | None = None,
         wait_minutes: app_commands.Range[int, 1, MAX_WAIT_MINUTES] | None = None,
     ) -> None:
-        scope, scope_id = _scope(interaction, server)
+        scope, _ = _scope(interaction, server)
         locale = await language_of(interaction)
-        form = ConnectForm(locale)
-
-        async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
-            _scope(sent, server)
-            await sent.response.defer(ephemeral=True, thinking=True)
-            endpoint, awake = await sent.client.app.endpoint_accounts.connect(
-                scope,
-                scope_id,
-                form.token,
-                form.where,
-                trigger=form.trigger,
-                daily_pictures=daily_pictures,
-                wait_seconds=wait_minutes * 60 if wait_minutes else None,
-            )
-            await answer(sent, connected_text(locale, endpoint, awake), Accent.done)
-
-        await interaction.response.send_modal(asking(form, submitted))
+        form = ConnectForm(locale, scope, daily_pictures or 0, wait_minutes or 0)
+        await interaction.response.send_modal(form)
 
     @endpoint.command(
         name=text("command.endpoint_status.name"), description=text("command.endpoint_status.description")
@@ -212,12 +198,50 @@ class Endpoint(commands.Cog):
         await answer(interaction, f"{said}\n{cost_text(locale, endpoint, seconds)}", Accent.done)
 
 
+@on_form("connect", member)
+async def connect(
+    interaction: discord.Interaction[LikenessBot], daily_pictures: int, wait_minutes: int, answers: Answers
+) -> None:
+    """Connect a person's own endpoint."""
+    await _connect(interaction, False, daily_pictures, wait_minutes, answers)
+
+
+@on_form("connectserver", admin)
+async def connect_server(
+    interaction: discord.Interaction[LikenessBot], daily_pictures: int, wait_minutes: int, answers: Answers
+) -> None:
+    """Connect the endpoint that everybody in a server may use."""
+    await _connect(interaction, True, daily_pictures, wait_minutes, answers)
+
+
 @on_press("deploy", offered_deployment)
 async def deploy(interaction: discord.Interaction[LikenessBot], number: int, _index: int) -> None:
     """The explicit yes: only whom the offer was made to, and for a server only who manages it, may say it."""
     await interaction.response.defer(ephemeral=True, thinking=True)
     endpoint = await interaction.client.app.endpoint_deploys.accept(number, payers(interaction))
     said = t(await language_of(interaction), "endpoint.deployed", title=title_of(endpoint))
+    await answer(interaction, said, Accent.done)
+
+
+async def _connect(
+    interaction: discord.Interaction[LikenessBot],
+    server: bool,
+    daily_pictures: int,
+    wait_minutes: int,
+    answers: Answers,
+) -> None:
+    scope, scope_id = _scope(interaction, server)
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    endpoint, awake = await interaction.client.app.endpoint_accounts.connect(
+        scope,
+        scope_id,
+        SecretStr(answers.text("token").strip()),
+        answers.text("where"),
+        trigger=answers.text("trigger"),
+        daily_pictures=daily_pictures or None,
+        wait_seconds=wait_minutes * 60 or None,
+    )
+    said = connected_text(await language_of(interaction), endpoint, awake)
     await answer(interaction, said, Accent.done)
 
 

@@ -15,7 +15,7 @@ from bot.rules import anybody, own_model, usable_model
 from bot.services.refusal import Refusal
 from bot.translator import text
 from bot.ui.buttons import on_press
-from bot.ui.forms import asking
+from bot.ui.forms import Answers, on_form
 from bot.ui.look import Accent, note, quoted
 from bot.ui.model_cards import PAGE, Shown, forget_card, model_card, models_card, rename_form
 from bot.ui.pictures import files_of, thumbnail
@@ -73,14 +73,16 @@ async def share_model(interaction: discord.Interaction[LikenessBot], model_id: i
 async def rename(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     app = interaction.client.app
     model = await app.owned.own(model_id, interaction.user.id)
-    form, field = rename_form(await language_of(interaction), model)
+    await interaction.response.send_modal(rename_form(await language_of(interaction), model))
 
-    async def submitted(answer: discord.Interaction[LikenessBot]) -> None:
-        await answer.response.defer()
-        await app.owned.rename(model_id, answer.user.id, field.value)
-        await _show_model(answer, model_id)
 
-    await interaction.response.send_modal(asking(form, submitted))
+@on_form("rename", own_model)
+async def renamed(
+    interaction: discord.Interaction[LikenessBot], model_id: int, _index: int, answers: Answers
+) -> None:
+    await interaction.response.defer()
+    await interaction.client.app.owned.rename(model_id, interaction.user.id, answers.text("title"))
+    await _show_model(interaction, model_id)
 
 
 @on_press("forget", own_model)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 from discord.ext import commands
+from pydantic import SecretStr
 
 from bot.rules import own_handover, own_model_or_message
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
-from bot.ui.forms import asking
+from bot.ui.forms import Answers, on_form
 from bot.ui.gate import nth
 from bot.ui.handover_cards import CHOICES, PublishForm, export_card, public_card
 from bot.ui.replies import language_of, show
@@ -51,6 +52,29 @@ class Publish(commands.Cog):
 async def publish(interaction: discord.Interaction[LikenessBot], model_id: int, _index: int) -> None:
     model = await interaction.client.app.owned.own(model_id, interaction.user.id)
     await _ask(interaction, model, "")
+
+
+@on_form("publish", own_model_or_message)
+async def send(
+    interaction: discord.Interaction[LikenessBot], model_id: int, _index: int, answers: Answers
+) -> None:
+    """Publish a model; where everybody shall see it, that is asked once more."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    app, token = interaction.client.app, answers.text("token").strip()
+    model = await app.owned.own(model_id, interaction.user.id)
+    handover = await app.publishing.publish(
+        model_id,
+        answers.text("repository").strip(),
+        SecretStr(token) if token else None,
+        public=answers.ticked("public"),
+        keep_token=answers.ticked("keep"),
+        user_id=interaction.user.id,
+        locale=await language_of(interaction),
+    )
+    if handover.state == "asked":
+        await show(interaction, public_card(handover, model))
+    else:
+        await app.handover_cards.follow(interaction, handover.id)
 
 
 @on_press("public", own_handover)
@@ -92,24 +116,7 @@ async def _ask(interaction: discord.Interaction[LikenessBot], model: Model, repo
     app, locale, user_id = interaction.client.app, await language_of(interaction), interaction.user.id
     former = repository or await app.handovers.last_repository(model.id, user_id) or model.name
     form = PublishForm(locale, model, former, await app.publishing.keeps_token(user_id))
-
-    async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
-        await sent.response.defer(ephemeral=True, thinking=True)
-        handover = await app.publishing.publish(
-            model.id,
-            form.repository,
-            form.token,
-            public=form.public,
-            keep_token=form.keep_token,
-            user_id=user_id,
-            locale=locale,
-        )
-        if handover.state == "asked":
-            await show(sent, public_card(handover, model))
-        else:
-            await app.handover_cards.follow(sent, handover.id)
-
-    await interaction.response.send_modal(asking(form, submitted))
+    await interaction.response.send_modal(form)
 
 
 async def _picked(interaction: discord.Interaction[LikenessBot], chosen: str) -> Model:

@@ -19,7 +19,7 @@ from bot.rules import moderated_report, reportable_job
 from bot.services.refusal import Refusal
 from bot.services.reports import MAX_REASON
 from bot.ui.buttons import CardButton, on_press
-from bot.ui.forms import asking
+from bot.ui.forms import Answers, Form, on_form
 from bot.ui.look import ALT_LIMIT, Accent, card, note, quoted
 from bot.ui.pictures import files_of
 from bot.ui.replies import answer, language_of, replace
@@ -35,27 +35,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORM_SECONDS = 900.0
 _SHOWN = 4
 
 
-class ReportForm(ui.Modal):
+class ReportForm(Form):
     """Asks why, and which picture where there are several."""
 
-    def __init__(self, locale: str, pictures: Sequence[Picture], chosen: int, *, complete: bool) -> None:
-        super().__init__(title=t(locale, "complaint.title"), timeout=FORM_SECONDS)
-        self._chosen = chosen
-        self.reason = ui.TextInput[Any](
+    def __init__(
+        self, locale: str, job_id: int, pictures: Sequence[Picture], chosen: int, *, complete: bool
+    ) -> None:
+        super().__init__("report", job_id, chosen, title=t(locale, "complaint.title"))
+        reason = ui.TextInput[Any](
             custom_id="reason", style=discord.TextStyle.paragraph, min_length=3, max_length=MAX_REASON
         )
         self.add_item(
             ui.Label(
                 text=t(locale, "complaint.reason"),
                 description=t(locale, "complaint.reason_help"),
-                component=self.reason,
+                component=reason,
             )
         )
-        self._which: ui.Select[Any] | None = None
         if len(pictures) > 1:
             labels = {ALL: t(locale, "complaint.all")} if complete else {}
             labels |= {one.idx: t(locale, "complaint.one", n=one.idx + 1) for one in pictures[:20]}
@@ -63,16 +62,8 @@ class ReportForm(ui.Modal):
                 discord.SelectOption(label=label, value=str(idx), default=idx == chosen)
                 for idx, label in labels.items()
             ]
-            self._which = ui.Select[Any](custom_id="which", options=options)
-            self.add_item(ui.Label(text=t(locale, "complaint.which"), component=self._which))
-
-    @property
-    def idx(self) -> int:
-        """The picture that is meant, or `ALL`."""
-        if self._which is None or not self._which.values:
-            return self._chosen
-        chosen = row_id(self._which.values[0])
-        return self._chosen if chosen is None else chosen
+            which = ui.Select[Any](custom_id="which", options=options)
+            self.add_item(ui.Label(text=t(locale, "complaint.which"), component=which))
 
 
 @on_press("report", reportable_job)
@@ -88,21 +79,28 @@ async def report(interaction: discord.Interaction[LikenessBot], job_id: int, ind
     about = ALL if samples or whole else index
     if about != ALL and all(picture.idx != about for picture in pictures):
         raise Refusal("no_such_picture")
-    form = ReportForm(locale, [] if samples else pictures, about, complete=complete)
+    form = ReportForm(locale, job_id, [] if samples else pictures, about, complete=complete)
+    await interaction.response.send_modal(form)
 
-    async def submitted(sent: discord.Interaction[LikenessBot]) -> None:
-        await sent.response.defer(ephemeral=True, thinking=True)
-        kept = await app.reporting.file(
-            job,
-            form.idx,
-            reporter_id=sent.user.id,
-            reason=form.reason.value,
-            locale=locale,
-        )
-        told = await _tell_moderators(sent.client, kept)
-        await answer(sent, t(locale, "complaint.thanks" if told else "complaint.thanks_alone"), Accent.done)
 
-    await interaction.response.send_modal(asking(form, submitted))
+@on_form("report", reportable_job)
+async def reported(
+    interaction: discord.Interaction[LikenessBot], job_id: int, index: int, answers: Answers
+) -> None:
+    """Take the report, and show it to the moderators."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    app, locale = interaction.client.app, await language_of(interaction)
+    chosen = next(map(row_id, answers.chosen("which")), index)
+    job = await app.jobs.get(job_id)
+    if job is None or chosen is None:
+        raise Refusal("no_such_picture")
+    reason = answers.text("reason")
+    kept = await app.reporting.file(
+        job, chosen, reporter_id=interaction.user.id, reason=reason, locale=locale
+    )
+    told = await _tell_moderators(interaction.client, kept)
+    said = t(locale, "complaint.thanks" if told else "complaint.thanks_alone")
+    await answer(interaction, said, Accent.done)
 
 
 @on_press("takedown", moderated_report)

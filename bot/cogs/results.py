@@ -14,6 +14,7 @@ from bot.showcase import gallery_channel, post_shared
 from bot.ui.buttons import on_press
 from bot.ui.draw_card import choose_card, details_card
 from bot.ui.draw_form import EditForm
+from bot.ui.forms import Answers, on_form
 from bot.ui.look import Accent
 from bot.ui.replies import answer, language_of, show
 
@@ -42,17 +43,22 @@ async def new_seed(interaction: discord.Interaction[LikenessBot], job_id: int, _
 @on_press("edit", drawing)
 async def edit(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """Ask for other words, with those of the drawing in the form."""
-    app = interaction.client.app
     ask = await ask_of(interaction, job_id)
-    _, asked = await app.redrawing.original(job_id, ask.origin)
+    _, asked = await interaction.client.app.redrawing.original(job_id, ask.origin)
+    await interaction.response.send_modal(EditForm(ask.origin["locale"], job_id, asked))
 
-    async def submit(answered: discord.Interaction[LikenessBot], prompt: str, negative: str) -> None:
-        await answered.response.defer(ephemeral=True, thinking=True)
-        ask = await ask_of(answered, job_id)
-        job = await app.redrawing.edit(job_id, prompt, negative, asker=ask.asker, **ask.origin)
-        await deliver(answered, job, ask)
 
-    await interaction.response.send_modal(EditForm(ask.origin["locale"], asked, submit))
+@on_form("edit", drawing)
+async def edited(
+    interaction: discord.Interaction[LikenessBot], job_id: int, _index: int, answers: Answers
+) -> None:
+    """Draw the other words."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    ask = await ask_of(interaction, job_id)
+    prompt, negative = answers.text("prompt"), answers.text("negative")
+    redrawing = interaction.client.app.redrawing
+    job = await redrawing.edit(job_id, prompt, negative, asker=ask.asker, **ask.origin)
+    await deliver(interaction, job, ask)
 
 
 @on_press("vary", drawing)

@@ -13,11 +13,19 @@ from bot.services.refusal import Refusal
 from bot.services.wish import check_bases
 from bot.translator import text
 from bot.ui.buttons import on_press
-from bot.ui.forms import asking
+from bot.ui.forms import Answers, on_form
 from bot.ui.gate import nth, one_of
 from bot.ui.replies import language_of, replace, show
 from bot.ui.selects import on_choice
-from bot.ui.settings_forms import FORMS, SECTION_OF_FORM, WordsForm, numbers_form, role_form
+from bot.ui.settings_forms import (
+    FORMS,
+    SECTION_OF_FORM,
+    WordsForm,
+    numbers_form,
+    role_form,
+    typed_quota,
+    typed_settings,
+)
 from bot.ui.settings_panel import CHANNELS, OPTIONS, ROLES, SECTION_OF, SECTIONS, SWITCHES, settings_panel
 from data.settings import RoleQuota
 
@@ -76,17 +84,20 @@ async def choose_quota_role(
     quotas = (await app.settings.get(admins_guild(interaction))).role_quotas
     role = guild.get_role(role_id) if guild else None
     name = role.name if role else str(role_id)
-    form = role_form(await language_of(interaction), name, quotas.get(role_id, RoleQuota()))
+    form = role_form(await language_of(interaction), role_id, name, quotas.get(role_id, RoleQuota()))
+    await interaction.response.send_modal(form)
 
-    async def submitted(answer: discord.Interaction[LikenessBot]) -> None:
-        quota = RoleQuota(*form.values().values())  # type: ignore[arg-type]  # all its numbers are whole
-        now = dict((await app.settings.get(admins_guild(answer))).role_quotas)
-        now.pop(role_id, None)
-        if quota != RoleQuota():
-            now[role_id] = quota
-        await _change(answer, "quotas", role_quotas=now)
 
-    await interaction.response.send_modal(asking(form, submitted))
+@on_form("quota", admin)
+async def change_quota(
+    interaction: discord.Interaction[LikenessBot], role_id: int, _index: int, answers: Answers
+) -> None:
+    quota = typed_quota(await language_of(interaction), answers)
+    now = dict((await interaction.client.app.settings.get(admins_guild(interaction))).role_quotas)
+    now.pop(role_id, None)
+    if quota != RoleQuota():
+        now[role_id] = quota
+    await _change(interaction, "quotas", role_quotas=now)
 
 
 @on_press("switch", admin)
@@ -100,21 +111,20 @@ async def ask(interaction: discord.Interaction[LikenessBot], which: int, _index:
     """Open one of the panel's forms."""
     name = nth(FORMS, which)
     settings = await interaction.client.app.settings.get(admins_guild(interaction))
-    locale, section = await language_of(interaction), SECTION_OF_FORM.get(name, name)
-    if name == "words":
-        words = WordsForm(locale, settings.words)
+    locale = await language_of(interaction)
+    words = name == "words"
+    form = WordsForm(locale, settings.words) if words else numbers_form(locale, name, settings)
+    await interaction.response.send_modal(form)
 
-        async def with_words(answer: discord.Interaction[LikenessBot]) -> None:
-            await _change(answer, section, words=words.words())
 
-        await interaction.response.send_modal(asking(words, with_words))
-        return
-    numbers = numbers_form(locale, name, settings)
-
-    async def with_numbers(answer: discord.Interaction[LikenessBot]) -> None:
-        await _change(answer, section, **numbers.values())
-
-    await interaction.response.send_modal(asking(numbers, with_numbers))
+@on_form("setting", admin)
+async def change(
+    interaction: discord.Interaction[LikenessBot], which: int, _index: int, answers: Answers
+) -> None:
+    """Take what was typed into one of the panel's forms."""
+    name = nth(FORMS, which)
+    typed = typed_settings(await language_of(interaction), name, answers)
+    await _change(interaction, SECTION_OF_FORM.get(name, name), **typed)
 
 
 async def _change(interaction: discord.Interaction[LikenessBot], section: str, **changes: object) -> None:

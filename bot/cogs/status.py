@@ -20,7 +20,6 @@ from bot.translator import text
 from bot.ui.look import Accent, card, duration, quoted, rule
 from bot.ui.replies import language_of, show
 from data.jobs import JobKind
-from inference.requests import Ready
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -35,9 +34,6 @@ _DEVICE_SECONDS = 5.0
 
 
 class Status(commands.Cog):
-    def __init__(self) -> None:
-        self._asking: asyncio.Task[Ready] | None = None
-
     @app_commands.command(name=text("command.status.name"), description=text("command.status.description"))
     async def status(self, interaction: discord.Interaction[LikenessBot]) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -45,7 +41,7 @@ class Status(commands.Cog):
         settings = await app.settings.get(interaction.guild_id or 0)
         backends = ", ".join(t(locale, f"backend.{backend}") for backend in settings.backends)
         lines = [
-            ("device", await self._device(locale, app)),
+            ("device", await _device(locale, app)),
             ("memory", _memory(locale)),
             ("base", quoted(app.config.base, 60)),
             ("backends", backends),
@@ -56,19 +52,18 @@ class Status(commands.Cog):
         facts = "\n".join(f"**{t(locale, f'status.{name}')}** {said}" for name, said in lines)
         await show(interaction, card(Accent.working, f"## {t(locale, 'status.title')}", rule(), facts))
 
-    async def _device(self, locale: str, app: App) -> str:
-        """What draws. A process that is still starting goes on doing so; only this answer stops waiting."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(app.gpu.device(), name="ask-device")
-        await asyncio.wait([self._asking], timeout=_DEVICE_SECONDS)
-        if not self._asking.done():
-            return t(locale, "status.starting")
-        try:
-            ready = self._asking.result()
-        except OSError as error:
-            log.warning("the drawing process is not there: %s", error)
-            return t(locale, "status.down")
-        return t(locale, "status.device_facts", device=quoted(ready.device), free=f"{ready.memory_gib:.1f}")
+
+async def _device(locale: str, app: App) -> str:
+    """What draws. A process that is still starting goes on doing so; only this answer stops waiting."""
+    try:
+        async with asyncio.timeout(_DEVICE_SECONDS):
+            ready = await app.gpu.device()
+    except TimeoutError:
+        return t(locale, "status.starting")
+    except OSError as error:
+        log.warning("the drawing process is not there: %s", error)
+        return t(locale, "status.down")
+    return t(locale, "status.device_facts", device=quoted(ready.device), free=f"{ready.memory_gib:.1f}")
 
 
 async def _queue(locale: str, app: App, kind: JobKind) -> str:

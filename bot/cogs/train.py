@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 from discord.ext import commands
+from discord.http import HTTPClient
 
 from bot.asking import asker_of
 from bot.cards import post_card
@@ -23,11 +25,12 @@ from bot.services.refusal import Refusal
 from bot.services.wish import Wish, bases_offered
 from bot.translator import options, text
 from bot.ui.buttons import on_press
+from bot.ui.forms import Answers, on_form
 from bot.ui.look import Accent, note
 from bot.ui.replies import language_of, replace, show
-from bot.ui.train_form import CLASSES, Submission, TrainForm, class_label
-from bot.ui.train_sheet import CropSelect, contact_sheet, on_pick, sheet_card
-from data.drafts import Draft
+from bot.ui.train_form import CLASSES, TrainForm, class_label
+from bot.ui.train_sheet import CropSelect, contact_sheet, missing_card, on_pick, sheet_card
+from data.drafts import Attached, Draft
 from trainer.presets import Preset
 from trainer.spec import MAX_PHOTOS, Method
 
@@ -86,7 +89,6 @@ class Train(commands.Cog):
         photo9: discord.Attachment | None = None,
         photo10: discord.Attachment | None = None,
     ) -> None:
-        origin = await origin_of(interaction)
         wish = Wish(
             name=name.strip(),
             class_name=class_name.strip().lower(),
@@ -99,9 +101,9 @@ class Train(commands.Cog):
         given = (photo1, photo2, photo3, photo4, photo5, photo6, photo7, photo8, photo9, photo10)
         photos = [photo for photo in given if photo is not None]
         if photos:
-            await submit(interaction, Submission(wish, photos, consent))
+            await _prepare(interaction, wish, [_attached(photo) for photo in photos], consent)
         else:
-            await interaction.response.send_modal(TrainForm(origin["locale"], submit, wish))
+            await _open_form(interaction, wish)
 
     @train.autocomplete("class_name")
     async def offer_classes(
@@ -131,33 +133,63 @@ class Train(commands.Cog):
 @app_commands.guild_only()
 async def train_on_message(interaction: discord.Interaction[LikenessBot], message: discord.Message) -> None:
     """*Train on these photos*: the form, with the photos of a message in the place of the upload."""
-    origin = await origin_of(interaction)
     # A forwarded message is empty itself and carries what it forwards.
     forwarded = (file for snapshot in message.message_snapshots for file in snapshot.attachments)
     attached = (*message.attachments, *forwarded)
     photos = [file for file in attached if (file.content_type or "image/").startswith("image/")]
     if not photos:
         raise Refusal("no_photos_there")
-    wish = Wish(name="", class_name=CLASSES[0])
-    form = TrainForm(origin["locale"], submit, wish, photos[:MAX_PHOTOS])
-    await interaction.response.send_modal(form)
+    await _open_form(interaction, Wish(name=""), [_attached(photo) for photo in photos[:MAX_PHOTOS]])
 
 
-async def submit(interaction: discord.Interaction[LikenessBot], submission: Submission) -> None:
-    """Take over a submission: acknowledge, fetch the photos while their links live, show the sheet."""
+@on_form("train", own_draft)
+async def submit(
+    interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int, answers: Answers
+) -> None:
+    """Take over what was filled into the form, with what stood in the draft that it was opened on."""
+    form = await interaction.client.app.training.of(draft_id, interaction.user.id)
+    typed = {"name": answers.text("name").strip(), "class_name": answers.chosen("class")[0]}
+    wish = Wish.model_validate_json(form.wish).model_copy(update=typed)
+    photos = [*form.attached, *answers.files("photos"), *answers.files("more_photos")]
+    await _prepare(interaction, wish, photos, answers.ticked("consent"), form)
+
+
+async def _open_form(
+    interaction: discord.Interaction[LikenessBot], wish: Wish, photos: Sequence[Attached] = ()
+) -> None:
+    origin = await origin_of(interaction)
+    draft = await interaction.client.app.training.ask(wish, photos, **origin)
+    await interaction.response.send_modal(TrainForm(origin["locale"], draft))
+
+
+async def _prepare(
+    interaction: discord.Interaction[LikenessBot],
+    wish: Wish,
+    photos: Sequence[Attached],
+    consent: bool,
+    form: Draft | None = None,
+) -> None:
+    """Acknowledge, fetch the photos while their links live, and show what became of them."""
     origin, asker = await origin_of(interaction), asker_of(interaction)
     again = interaction.message is not None  # the form was opened from an earlier sheet, which makes room
     if again:
         await interaction.response.defer()
     else:
         await interaction.response.defer(ephemeral=True, thinking=True)
+    http = interaction.client.http
+    uploads = [Upload(photo.filename, partial(_fetch, http, photo)) for photo in photos]
     training = interaction.client.app.training
-    wish, consent = submission.wish, submission.consent
-    # What can be refused is refused before anything is fetched.
-    await training.check(wish, consent=consent, photos=len(submission.photos), asker=asker, **origin)
-    uploads = [Upload(photo.filename, partial(_fetch, photo)) for photo in submission.photos]
-    draft = await training.draft(uploads, wish, consent=consent, asker=asker, **origin)
-    await _show_sheet(interaction, draft, in_place=again)
+    draft = await training.draft(uploads, wish, consent=consent, form=form, asker=asker, **origin)
+    await _show_draft(interaction, draft, in_place=again)
+
+
+@on_press("agree", own_draft)
+async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """The person may use the photos: now they are looked at."""
+    await interaction.response.defer()
+    training = interaction.client.app.training
+    draft = await training.agree(draft_id, interaction.user.id, asker_of(interaction))
+    await _show_draft(interaction, draft, in_place=True)
 
 
 @on_press("start", own_draft)
@@ -172,10 +204,9 @@ async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
 
 @on_press("photos", own_draft)
 async def change_photos(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
-    """The form again, as it was filled in, for other photos."""
+    """The form again, as it was filled in, for other photos, or for more where there were too few."""
     draft = await interaction.client.app.training.of(draft_id, interaction.user.id)
-    wish = Wish.model_validate_json(draft.wish)
-    await interaction.response.send_modal(TrainForm(await language_of(interaction), submit, wish))
+    await interaction.response.send_modal(TrainForm(await language_of(interaction), draft))
 
 
 @on_press("discard", own_draft)
@@ -190,7 +221,7 @@ async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, pla
     """Other crops are used."""
     draft = await interaction.client.app.training.use(draft_id, interaction.user.id, places)
     await interaction.response.defer()
-    await _show_sheet(interaction, draft, in_place=True)
+    await _show_draft(interaction, draft, in_place=True)
 
 
 @on_press("selfies", member)
@@ -204,12 +235,16 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     await show(interaction, await _started(interaction, job, origin["locale"]))
 
 
-async def _show_sheet(interaction: discord.Interaction[LikenessBot], draft: Draft, *, in_place: bool) -> None:
-    training = interaction.client.app.training
+async def _show_draft(interaction: discord.Interaction[LikenessBot], draft: Draft, *, in_place: bool) -> None:
+    """The contact sheet, or what is missing for one."""
+    training, locale = interaction.client.app.training, await language_of(interaction)
+    put = replace if in_place else show
+    if not draft.crops:
+        await put(interaction, missing_card(locale, draft))
+        return
     prospect = await training.prospect(draft)
     picture = await asyncio.to_thread(contact_sheet, draft.crops, training.crop_files(draft))
-    view = sheet_card(await language_of(interaction), prospect, picture)
-    await (replace if in_place else show)(interaction, view, [picture])
+    await put(interaction, sheet_card(locale, prospect, picture), [picture])
 
 
 async def _started(
@@ -226,11 +261,15 @@ async def _started(
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
 
-async def _fetch(photo: discord.Attachment) -> bytes:
+def _attached(photo: discord.Attachment) -> Attached:
+    return Attached(photo.filename, photo.url, photo.size)
+
+
+async def _fetch(http: HTTPClient, photo: Attached) -> bytes:
     if photo.size > MAX_UPLOAD:
         raise Refusal("upload_too_big", name=photo.filename, limit=MAX_UPLOAD // 2**20)
     try:
-        return await photo.read()
+        return await http.get_from_cdn(photo.url)
     except FAULTS as error:
         log.warning("an attachment could not be fetched: %s", error)
         raise Refusal("upload_lost", name=photo.filename) from error

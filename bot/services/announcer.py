@@ -58,6 +58,11 @@ class Announcer:
             self.ended(job.id)
         self._task = asyncio.create_task(self._run(), name="announcer")
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `start` to `stop`."""
+        return [self._task] if self._task is not None else []
+
     async def stop(self) -> None:
         """Stop announcing; what was not told is told after the next start."""
         if self._task is not None:

@@ -63,6 +63,11 @@ class HandoverRunner:
                 await asyncio.to_thread(self._files.remove, folder)
         self._task = asyncio.create_task(self._run(), name="handovers")
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `start` to `stop`."""
+        return [self._task] if self._task is not None else []
+
     async def stop(self) -> None:
         """Stop the processes; what runs goes on at the next start."""
         if self._task is not None:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -36,11 +36,24 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a set of uploads. `folder` holds the crops, as `0.png` and so on in their order."""
+class Received:
+    """Uploads as they were sent: `folder` holds them as `0` and so on, in the order of their `names`."""
 
     folder: Path
+    names: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    """Why some could not be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a set of uploads."""
+
+    folder: Path
+    """Holds the crops, as `0.png` and so on in their order."""
     crops: tuple[Crop, ...]
+    usable: Received
+    """The files that the crops were made of."""
     notices: tuple[Notice, ...]
 
     @property
@@ -63,38 +76,47 @@ class Intake:
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def take(
-        self, uploads: Sequence[Upload], *, size: int, class_name: str, user_id: int
-    ) -> AsyncIterator[Taken]:
-        """Fetch and crop a set, each bad file a notice. Whoever keeps the folder moves it within the block.
+    async def receive(self, uploads: Sequence[Upload], *, user_id: int) -> AsyncIterator[Received]:
+        """Fetch a set and look at none of it. Whoever keeps the folder moves it within the block.
 
         Raises OSError, also where the disk is full.
         """
-        turn = self._turns.setdefault(user_id, asyncio.Lock())
-        async with turn, self._places:
-            received = await asyncio.to_thread(self._files.incoming_draft)
-            kept = await asyncio.to_thread(self._files.incoming_draft)
-            try:
-                missed = await _receive(uploads, received)
-                numbers = [number for number in range(len(uploads)) if number not in missed]
-                found = await read_photos(
-                    [received / str(number) for number in numbers],
-                    size=size,
-                    class_name=class_name,
-                    bounds=self._bounds,
-                    log=self._files.logs / "intake.log",
-                )
-                names = [uploads[number].filename for number in numbers]
-                taken = await asyncio.to_thread(_keep, names, found, kept)
-                missing = [missed[number] for number in sorted(missed)]
-                yield Taken(kept, taken.crops, (*missing, *taken.notices))
-            finally:
-                await asyncio.to_thread(self._files.remove, received)
-                await asyncio.to_thread(self._files.remove, kept)
+        async with self._turn(user_id), self._places, self._folder() as folder:
+            yield await _receive(uploads, folder)
+
+    @asynccontextmanager
+    async def take(
+        self, uploads: Sequence[Upload], *, size: int, class_name: str, user_id: int
+    ) -> AsyncIterator[Taken]:
+        """Fetch and crop a set, each bad file a notice. Whoever keeps a folder moves it within the block.
+
+        Raises OSError, also where the disk is full.
+        """
+        async with self._turn(user_id), self._places, AsyncExitStack() as opened:
+            sent, crops, usable = [await opened.enter_async_context(self._folder()) for _ in range(3)]
+            received = await _receive(uploads, sent)
+            found = await read_photos(
+                [sent / str(place) for place in range(len(received.names))],
+                size=size,
+                class_name=class_name,
+                bounds=self._bounds,
+                log=self._files.logs / "intake.log",
+            )
+            yield await asyncio.to_thread(_keep, received, found, crops, usable)
+
+    def _turn(self, user_id: int) -> asyncio.Lock:
+        return self._turns.setdefault(user_id, asyncio.Lock())
+
+    @asynccontextmanager
+    async def _folder(self) -> AsyncIterator[Path]:
+        folder = await asyncio.to_thread(self._files.incoming_draft)
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(self._files.remove, folder)
 
 
-async def _receive(uploads: Sequence[Upload], folder: Path) -> dict[int, Notice]:
-    """Write the uploads into a folder, each under its number; returns why some could not be fetched."""
+async def _receive(uploads: Sequence[Upload], folder: Path) -> Received:
     room = asyncio.Semaphore(_FETCHED_AT_ONCE)
     missed = {}
 
@@ -108,22 +130,35 @@ async def _receive(uploads: Sequence[Upload], folder: Path) -> dict[int, Notice]
                 await asyncio.to_thread((folder / str(number)).write_bytes, content)
 
     await asyncio.gather(*(receive(number, upload) for number, upload in enumerate(uploads)))
-    return missed
+    arrived = [number for number in range(len(uploads)) if number not in missed]
+    await asyncio.to_thread(_collect, [folder / str(number) for number in arrived], folder)
+    names = tuple(uploads[number].filename for number in arrived)
+    return Received(folder, names, tuple(missed[number] for number in sorted(missed)))
 
 
-def _keep(names: Sequence[str], found: Sequence[Found], folder: Path) -> Taken:
+def _collect(files: Sequence[Path], folder: Path) -> None:
+    """Move files to a folder, numbered."""
+    for place, file in enumerate(files):
+        file.rename(folder / str(place))
+    sync_folder(folder)
+
+
+def _keep(received: Received, found: Sequence[Found], folder: Path, usable: Path) -> Taken:
     """Move the usable crops to a folder: first those of the clear photos, then the faces to choose from."""
     clear: list[Found] = []
     unclear: list[Found] = []
     notices: list[Notice] = []
     crowded: list[Notice] = []
     seen = Fingerprints()
-    for name, one in zip(names, found, strict=True):
+    kept: list[int] = []
+    for place, (name, one) in enumerate(zip(received.names, found, strict=True)):
         if one.code == "disk_full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if one.code or not seen.add(one.fingerprint):
             notices.append(Notice(one.code or "duplicate", {"name": name}))
-        elif len(one.crops) == 1:
+            continue
+        kept.append(place)
+        if len(one.crops) == 1:
             clear.append(one)
         else:
             unclear.append(one)
@@ -137,4 +172,6 @@ def _keep(names: Sequence[str], found: Sequence[Found], folder: Path) -> Taken:
     for place, file in enumerate(files[:MAX_CROPS]):
         file.rename(folder / f"{place}.png")
     sync_folder(folder)
-    return Taken(folder, tuple(crops[:MAX_CROPS]), (*notices, *crowded))
+    _collect([received.folder / str(place) for place in kept], usable)
+    sent = Received(usable, tuple(received.names[place] for place in kept), ())
+    return Taken(folder, tuple(crops[:MAX_CROPS]), sent, (*received.notices, *notices, *crowded))

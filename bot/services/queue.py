@@ -130,13 +130,19 @@ class Dispatcher:
         ]
         self._tasks.append(asyncio.create_task(self._tidy(), name="tidy"))
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `start` to `stop`."""
+        return [*self._tasks, *self._announcer.tasks]
+
     async def stop(self) -> None:
         """Put running jobs back into the queue, a training at its checkpoint, and end all tasks."""
         self._stopping.set()
         self.wake()
         for task in self._running.values():
             task.cancel()
-        await asyncio.gather(*self._tasks)
+        # One that broke off by itself was told where somebody watches `tasks`; the others still end in order.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._announcer.stop()
 
     def wake(self) -> None:

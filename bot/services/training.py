@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -19,7 +20,7 @@ from bot.services.intake import Intake, Upload
 from bot.services.refusal import Notice, Refusal, refuse_when_full
 from bot.services.wish import PHOTOS, Wish, check_wish, spec_of
 from data.database import Database
-from data.drafts import Crop, Draft, Drafts
+from data.drafts import Attached, Crop, Draft, Drafts
 from data.files import FileStore
 from data.jobs import Job, JobKind, Jobs, Origin
 from data.settings import Settings
@@ -28,6 +29,9 @@ from trainer.job import write_job
 from trainer.names import is_common_word
 from trainer.spec import MIN_PHOTOS, TrainSpec
 from trainer.subjects import kind_of
+
+_ASKED_IN_THE_FORM = ("bad_name", "bad_class")
+"""What is wrong with a wish that the person can put right without sending the photos again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +73,10 @@ class TrainingService:
         self._base = base
         self._wake = wake
 
-    async def check(
-        self, wish: Wish, *, consent: bool, photos: int, asker: Asker = MEMBER, **origin: Unpack[Origin]
-    ) -> Base:
-        """Everything that can be refused before a photo is fetched.
-
-        Raises Refusal: no_consent, and as `check_wish` and `Access.check` do.
-        """
-        settings = await self._settings.get(origin["guild_id"])
-        await self._check_access(asker, origin)
-        if not consent:
-            raise Refusal("no_consent")
-        # Samples are shown in the samples channel, whichever channel this is asked in.
-        return await asyncio.to_thread(
-            check_wish, wish, settings, self._base, photos=photos, age_restricted=False
-        )
+    async def ask(self, wish: Wish, attached: Sequence[Attached] = (), **origin: Unpack[Origin]) -> Draft:
+        """Keep what a form needs until it is sent."""
+        async with self._db.transaction() as tx:
+            return await self._drafts.create(wish=wish.model_dump_json(), attached=attached, tx=tx, **origin)
 
     async def draft(
         self,
@@ -91,25 +84,52 @@ class TrainingService:
         wish: Wish,
         *,
         consent: bool,
+        form: Draft | None = None,
         asker: Asker = MEMBER,
         **origin: Unpack[Origin],
     ) -> Draft:
         """Fetch, check and crop the photos and keep them until `start`, in the place of an earlier draft.
 
-        Raises Refusal: too_few_photos, disk_full, and as `check` does.
+        `form` is what the form carried that brought them; photos that it kept come first. While something is
+        missing that the person can add, the draft has no crops but the photos as they were sent, and its
+        first notice says what: no_consent, too_few_photos, bad_name or bad_class.
+
+        Raises Refusal: draft_gone, disk_full, and as `check_wish` and `Access.check` do.
         """
-        base = await self.check(wish, consent=consent, photos=len(uploads), asker=asker, **origin)
-        reading = self._intake.take(
-            uploads, size=base.resolution, class_name=wish.class_name, user_id=origin["user_id"]
-        )
+        settings = await self._settings.get(origin["guild_id"])
+        await self._check_access(asker, origin)
+        photos = [*self._kept(form), *uploads] if form is not None else uploads
         with refuse_when_full():
-            async with reading as taken:
-                if taken.photos < MIN_PHOTOS:
-                    raise Refusal(
-                        "too_few_photos", usable=taken.clear, minimum=MIN_PHOTOS, rejected=taken.notices
-                    )
-                notices = [*taken.notices, *await self._advice(taken.crops, wish, base)]
-                return await self._adopt_draft(taken.folder, wish, taken.crops, notices, origin)
+            try:
+                # Samples are shown in the samples channel, whichever channel this is asked in.
+                base = await asyncio.to_thread(
+                    check_wish, wish, settings, self._base, photos=len(photos), age_restricted=False
+                )
+            except Refusal as refusal:
+                if refusal.code not in _ASKED_IN_THE_FORM:
+                    raise
+                missing = Notice(refusal.code, refusal.params)
+            else:
+                if consent:
+                    return await self._read(photos, wish, base, form, origin)
+                missing = Notice("no_consent")
+            # Nobody looks at photos before the person agrees.
+            async with self._intake.receive(photos, user_id=origin["user_id"]) as sent:
+                return await self._adopt_draft(
+                    sent.folder,
+                    wish,
+                    form,
+                    origin,
+                    uploads=sent.names,
+                    notices=[missing, *sent.notices],
+                    consent=consent,
+                )
+
+    async def agree(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
+        """The person may use the photos of a draft that were not looked at so far. Raises as `draft` does."""
+        draft = await self.of(draft_id, user_id)
+        wish = Wish.model_validate_json(draft.wish)
+        return await self.draft((), wish, consent=True, form=draft, asker=asker, **draft.origin)
 
     async def of(self, draft_id: int, user_id: int) -> Draft:
         """A person's own draft. Raises Refusal(draft_gone), whether it is nobody's or somebody else's."""
@@ -141,7 +161,7 @@ class TrainingService:
     async def start(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Job:
         """Queue a draft's training; it is safe once this returns.
 
-        Raises Refusal: draft_gone, too_few_photos, disk_full, and as `check` does.
+        Raises Refusal: draft_gone, too_few_photos, disk_full, and as `draft` does.
         """
         draft = await self.of(draft_id, user_id)
         if len(draft.used) < MIN_PHOTOS:
@@ -166,6 +186,35 @@ class TrainingService:
         draft = await self.of(draft_id, user_id)
         await self._drafts.delete(draft.id)
         await asyncio.to_thread(self._files.remove, self._files.draft(draft.id))
+
+    def _kept(self, draft: Draft) -> list[Upload]:
+        """The photos of a draft that are kept as they were sent."""
+        folder = self._files.draft(draft.id)
+        return [
+            Upload(name, partial(_read_kept, folder / str(place))) for place, name in enumerate(draft.uploads)
+        ]
+
+    async def _read(
+        self, photos: Sequence[Upload], wish: Wish, base: Base, form: Draft | None, origin: Origin
+    ) -> Draft:
+        reading = self._intake.take(
+            photos, size=base.resolution, class_name=wish.class_name, user_id=origin["user_id"]
+        )
+        async with reading as taken:
+            if taken.photos >= MIN_PHOTOS:
+                notices = [*taken.notices, *await self._advice(taken.crops, wish, base)]
+                return await self._adopt_draft(
+                    taken.folder, wish, form, origin, crops=taken.crops, notices=notices
+                )
+            too_few = Notice("too_few_photos", {"usable": taken.clear, "minimum": MIN_PHOTOS, "rejected": ()})
+            return await self._adopt_draft(
+                taken.usable.folder,
+                wish,
+                form,
+                origin,
+                uploads=taken.usable.names,
+                notices=[too_few, *taken.notices],
+            )
 
     def crop_files(self, draft: Draft) -> list[Path]:
         """The pictures of a draft's crops, in their order."""
@@ -202,24 +251,37 @@ class TrainingService:
         )
 
     async def _adopt_draft(
-        self, folder: Path, wish: Wish, crops: Sequence[Crop], notices: Sequence[Notice], origin: Origin
+        self,
+        folder: Path,
+        wish: Wish,
+        form: Draft | None,
+        origin: Origin,
+        *,
+        notices: Sequence[Notice],
+        crops: Sequence[Crop] = (),
+        uploads: Sequence[str] = (),
+        consent: bool = True,
     ) -> Draft:
         """Row and folder appear together; what an earlier draft leaves is removed after that."""
         async with self._db.transaction() as tx:
-            earlier = await self._drafts.of(origin["user_id"], origin["guild_id"], tx)
+            of_form = form.id if form is not None else None
+            earlier = await self._drafts.clear(origin["user_id"], origin["guild_id"], of_form, tx)
+            if of_form is not None and of_form not in earlier:  # another press took it over meanwhile
+                raise Refusal("draft_gone")
             draft = await self._drafts.create(
                 wish=wish.model_dump_json(),
                 crops=crops,
+                uploads=uploads,
                 notices=[(notice.code, notice.params) for notice in notices],
-                consent_at=time.time(),
+                consent_at=time.time() if consent else None,
                 tx=tx,
                 **origin,
             )
             target = self._files.draft(draft.id)
             await asyncio.to_thread(self._files.remove, target)
             await asyncio.to_thread(self._files.adopt, folder, target)
-        if earlier is not None:
-            await asyncio.to_thread(self._files.remove, self._files.draft(earlier.id))
+        for gone in earlier:
+            await asyncio.to_thread(self._files.remove, self._files.draft(gone))
         return draft
 
     def _write_job(self, spec: TrainSpec, draft: Draft) -> Path:
@@ -236,12 +298,9 @@ class TrainingService:
 
     async def _adopt_job(self, folder: Path, spec: TrainSpec, draft: Draft, asker: Asker) -> Job:
         """Row and folder appear together; a crash in between leaves a folder without a row: it is swept."""
-        origin = Origin(
-            user_id=draft.user_id, guild_id=draft.guild_id, channel_id=draft.channel_id, locale=draft.locale
-        )
         async with self._db.transaction() as tx:
             # Counted inside the transaction: only one of two clicks at once finds the draft, or a place.
-            await self._check_access(asker, origin, tx)
+            await self._check_access(asker, draft.origin, tx)
             if not await self._drafts.delete(draft.id, tx):
                 raise Refusal("draft_gone")
             job = await self._jobs.create(
@@ -251,10 +310,17 @@ class TrainingService:
                 photos=len(draft.used),
                 consent_at=draft.consent_at,
                 tx=tx,
-                **origin,
+                **draft.origin,
             )
             target = self._files.job(job.id)
             # The id is new, so whatever lies there comes from a commit that failed.
             await asyncio.to_thread(self._files.remove, target)
             await asyncio.to_thread(self._files.adopt, folder, target)
         return job
+
+
+async def _read_kept(file: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(file.read_bytes)
+    except FileNotFoundError as error:  # another press took the draft over meanwhile
+        raise Refusal("draft_gone") from error

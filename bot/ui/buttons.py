@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Press = Callable[["discord.Interaction[LikenessBot]", int, int], Awaitable[None]]
 
-PRESSES: Registry[Press] = Registry()
+PRESSES: Registry[Press] = Registry("old_button")
 
 
 def on_press(verb: str, rule: Rule) -> Callable[[Press], Press]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import discord
 from discord import ui
-from pydantic import SecretStr
 from yarl import URL
 
 from bot.locales import has, t
@@ -14,43 +13,37 @@ from bot.services.endpoint_accounts import Status
 from bot.services.endpoint_deploys import Offer
 from bot.services.endpoint_hub import SLEEP_MINUTES
 from bot.ui.buttons import CardButton
+from bot.ui.forms import Form
 from bot.ui.look import Accent, card, duration, quoted
 from bot.ui.replies import explain
 from data.endpoints import Endpoint
+from data.secrets import Scope
 
-_OPEN_SECONDS = 900.0
 _HOUR = 3600.0
 
 
-class ConnectForm(ui.Modal):
-    """Asks for the token and the endpoint. Discord has no field that hides what is typed: it is said."""
+class ConnectForm(Form):
+    """Asks for the token and the endpoint. Discord has no field that hides what is typed: it is said.
 
-    def __init__(self, locale: str) -> None:
-        super().__init__(title=t(locale, "form.endpoint_title"), timeout=_OPEN_SECONDS)
-        self._token = ui.TextInput[Any](custom_id="token", min_length=8, max_length=300)
-        self._where = ui.TextInput[Any](
+    Its id says how many pictures a day the endpoint draws, and how many minutes are waited for it; 0 where
+    nothing was said.
+    """
+
+    def __init__(self, locale: str, scope: Scope, daily_pictures: int, wait_minutes: int) -> None:
+        name = "connect" if scope == "user" else "connectserver"
+        super().__init__(name, daily_pictures, wait_minutes, title=t(locale, "form.endpoint_title"))
+        token = ui.TextInput[Any](custom_id="token", min_length=8, max_length=300)
+        where = ui.TextInput[Any](
             custom_id="where", max_length=300, placeholder=t(locale, "form.endpoint_where_placeholder")
         )
-        self._trigger = ui.TextInput[Any](custom_id="trigger", max_length=60, required=False)
+        trigger = ui.TextInput[Any](custom_id="trigger", max_length=60, required=False)
         self.add_item(ui.TextDisplay[Any](t(locale, "endpoint.visible")))
         for field, name, hint in (
-            (self._token, "form.endpoint_token", "form.endpoint_token_help"),
-            (self._where, "form.endpoint_where", "form.endpoint_where_help"),
-            (self._trigger, "form.endpoint_trigger", "form.endpoint_trigger_help"),
+            (token, "form.endpoint_token", "form.endpoint_token_help"),
+            (where, "form.endpoint_where", "form.endpoint_where_help"),
+            (trigger, "form.endpoint_trigger", "form.endpoint_trigger_help"),
         ):
             self.add_item(ui.Label(text=t(locale, name), description=t(locale, hint), component=field))
-
-    @property
-    def token(self) -> SecretStr:
-        return SecretStr(self._token.value.strip())
-
-    @property
-    def where(self) -> str:
-        return self._where.value
-
-    @property
-    def trigger(self) -> str:
-        return self._trigger.value
 
 
 def title_of(endpoint: Endpoint) -> str:

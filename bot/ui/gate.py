@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bot.services.refusal import Refusal
 from bot.ui.replies import report
+from data.ids import LARGEST
 
 if TYPE_CHECKING:
     import discord
@@ -30,9 +31,10 @@ class Guarded(Generic[Act]):
 
 
 class Registry(Generic[Act]):
-    """Verbs by their names. None is registered without a rule."""
+    """Verbs by their names, each with its rule; a name that is not here is refused as `unknown`."""
 
-    def __init__(self) -> None:
+    def __init__(self, unknown: str) -> None:
+        self._unknown = unknown
         self._verbs: dict[str, Guarded[Act]] = {}
 
     def register(self, *names: str, rule: Rule) -> Callable[[Act], Act]:
@@ -52,8 +54,8 @@ class Registry(Generic[Act]):
         """Ask the rule about the row `target`, then act; whatever goes wrong is told to the person."""
         try:
             verb = self._verbs.get(name)
-            if verb is None:
-                raise Refusal("old_button")
+            if verb is None or target > LARGEST:
+                raise Refusal(self._unknown)
             await verb.rule(interaction, target)
             await verb.act(interaction, *said)
         except Exception as error:

@@ -6,11 +6,11 @@ from typing import Any
 
 import discord
 from discord import ui
-from pydantic import SecretStr
 
 from bot.locales import t
 from bot.services.handover_runner import KEEP_DAYS
 from bot.ui.buttons import CardButton
+from bot.ui.forms import Form
 from bot.ui.look import Accent, bar, bytes_of, card, note, quoted
 from bot.ui.replies import explain
 from data.handovers import Format, Handover
@@ -31,49 +31,27 @@ CHOICES: tuple[tuple[Format, bool], ...] = (
 
 _NAMED = 5
 """How many of other people's files a card names."""
-_OPEN_SECONDS = 900.0
 _DAY = 24 * 3600
 
 
-class PublishForm(ui.Modal):
+class PublishForm(Form):
     """Asks where to and with which token. Discord has no field that hides what is typed: it is said."""
 
     def __init__(self, locale: str, model: Model, repository: str, keeps_token: bool) -> None:
-        super().__init__(title=t(locale, "form.publish_title"), timeout=_OPEN_SECONDS)
-        self._repository = ui.TextInput[Any](
+        super().__init__("publish", model.id, title=t(locale, "form.publish_title"))
+        where = ui.TextInput[Any](
             custom_id="repository", default=repository[:139], min_length=1, max_length=139
         )
-        self._token = ui.TextInput[Any](
-            custom_id="token", min_length=8, max_length=300, required=not keeps_token
-        )
-        self._public = ui.Checkbox[Any](custom_id="public")
-        self._keep = ui.Checkbox[Any](custom_id="keep")
+        token = ui.TextInput[Any](custom_id="token", min_length=8, max_length=300, required=not keeps_token)
         token_help = "form.publish_token_kept_help" if keeps_token else "form.publish_token_help"
         self.add_item(ui.TextDisplay[Any](t(locale, "publish.visible", title=quoted(model.title, 60))))
         for field, name, hint in (
-            (self._repository, "form.publish_repository", "form.publish_repository_help"),
-            (self._token, "form.publish_token", token_help),
-            (self._public, "form.publish_public", "form.publish_public_help"),
-            (self._keep, "form.publish_keep", "form.publish_keep_help"),
+            (where, "form.publish_repository", "form.publish_repository_help"),
+            (token, "form.publish_token", token_help),
+            (ui.Checkbox[Any](custom_id="public"), "form.publish_public", "form.publish_public_help"),
+            (ui.Checkbox[Any](custom_id="keep"), "form.publish_keep", "form.publish_keep_help"),
         ):
             self.add_item(ui.Label(text=t(locale, name), description=t(locale, hint), component=field))
-
-    @property
-    def repository(self) -> str:
-        return self._repository.value.strip()
-
-    @property
-    def token(self) -> SecretStr | None:
-        """None where the one that is kept shall do."""
-        return SecretStr(self._token.value.strip()) if self._token.value.strip() else None
-
-    @property
-    def public(self) -> bool:
-        return self._public.value
-
-    @property
-    def keep_token(self) -> bool:
-        return self._keep.value
 
 
 def export_card(locale: str, model: Model) -> ui.LayoutView:

@@ -38,7 +38,10 @@ class Accent(IntEnum):
 def card(accent: Accent, *items: ui.Item[Any] | str) -> ui.LayoutView:
     """One container with a coloured stripe; plain strings become text."""
     children = [ui.TextDisplay[Any](item) if isinstance(item, str) else item for item in items]
-    return ui.LayoutView(timeout=None).add_item(ui.Container[Any](*children, accent_colour=int(accent)))
+    view = ui.LayoutView(timeout=None).add_item(ui.Container[Any](*children, accent_colour=int(accent)))
+    # What is pressed on it is found by its id. discord.py would hold each private answer for 15 minutes.
+    view.stop()
+    return view
 
 
 def note(text: str, accent: Accent = Accent.working) -> ui.LayoutView:

@@ -12,6 +12,7 @@ from discord import ui
 from bot.locales import t
 from bot.services.owned import MAX_TITLE
 from bot.ui.buttons import CardButton
+from bot.ui.forms import Form
 from bot.ui.handover_cards import published_line
 from bot.ui.look import Accent, bytes_of, card, note, quoted, rule
 from bot.ui.train_form import class_label
@@ -20,8 +21,6 @@ from data.publications import Publication
 
 PAGE = 4
 """Models on a page: each takes up to six of the 40 components of a message."""
-
-FORM_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,9 @@ def forget_card(locale: str, model: Model, drawings: int) -> ui.LayoutView:
     return card(Accent.failed, said, ui.ActionRow[Any](button))
 
 
-def rename_form(locale: str, model: Model) -> tuple[ui.Modal, ui.TextInput[Any]]:
-    """The form that asks for another title, and its field."""
-    form = ui.Modal(title=t(locale, "models.rename"), timeout=FORM_SECONDS)
+def rename_form(locale: str, model: Model) -> Form:
+    """Asks for another title."""
+    form = Form("rename", model.id, title=t(locale, "models.rename"))
     field = ui.TextInput[Any](custom_id="title", default=model.title, min_length=1, max_length=MAX_TITLE)
     form.add_item(
         ui.Label(
@@ -98,7 +97,7 @@ def rename_form(locale: str, model: Model) -> tuple[ui.Modal, ui.TextInput[Any]]
             component=field,
         )
     )
-    return form, field
+    return form
 
 
 def _about(locale: str, shown: Shown, user_id: int) -> ui.Item[Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Choose = Callable[["discord.Interaction[LikenessBot]", str, list[Any]], Awaitable[None]]
 """Called with the name of the menu and what was chosen: texts, or ids of channels or roles."""
 
-CHOICES: Registry[Choose] = Registry()
+CHOICES: Registry[Choose] = Registry("old_button")
 
 
 def on_choice(*names: str, rule: Rule) -> Callable[[Choose], Choose]:

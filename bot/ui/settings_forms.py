@@ -10,6 +10,7 @@ from discord import TextStyle, ui
 
 from bot.locales import t
 from bot.services.refusal import Refusal
+from bot.ui.forms import Answers, Form
 from data.settings import (
     MAX_CONCURRENT,
     MAX_DAILY,
@@ -24,8 +25,6 @@ FORMS = ("quotas", "training", "drawing", "words", "photos", "pictures")
 
 SECTION_OF_FORM = {"words": "safety", "photos": "safety", "pictures": "drawing"}
 """The section of a form that is not named like it."""
-
-FORM_SECONDS = 900.0
 
 STEPS_LIMIT = 20_000
 """The most that a recipe allows."""
@@ -66,13 +65,13 @@ _ROLE = (
 )
 
 
-class NumbersForm(ui.Modal):
-    """Asks for the numbers of a form, or for the quota of a role."""
+class NumbersForm(Form):
+    """Asks for the numbers of a form of the panel, or for the quota of a role."""
 
-    def __init__(self, locale: str, title: str, numbers: Sequence[Number], values: Sequence[Any]) -> None:
-        super().__init__(title=title, timeout=FORM_SECONDS)
-        self._locale = locale
-        self._fields: list[tuple[Number, ui.TextInput[Any]]] = []
+    def __init__(
+        self, locale: str, name: str, id: int, title: str, numbers: Sequence[Number], values: Sequence[Any]
+    ) -> None:
+        super().__init__(name, id, title=title)
         for number, value in zip(numbers, values, strict=True):
             default = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
             field = ui.TextInput[Any](
@@ -86,32 +85,14 @@ class NumbersForm(ui.Modal):
                     component=field,
                 )
             )
-            self._fields.append((number, field))
-
-    def values(self) -> dict[str, int | float | None]:
-        """What was typed, by name. Raises Refusal: bad_range."""
-        return {number.name: self._read(number, field.value) for number, field in self._fields}
-
-    def _read(self, number: Number, typed: str) -> int | float | None:
-        typed = typed.strip()
-        if not typed and number.empty:
-            return None
-        try:
-            value = int(typed) if number.whole else float(typed.replace(",", "."))
-        except ValueError:
-            value = -1
-        if not number.low <= value <= number.high:
-            name = t(self._locale, f"number.{number.name}")
-            raise Refusal("bad_range", field=name, low=number.low, high=number.high)
-        return value
 
 
-class WordsForm(ui.Modal):
+class WordsForm(Form):
     """Asks for the words that no prompt may hold, one a line or with commas between."""
 
     def __init__(self, locale: str, words: Sequence[str]) -> None:
-        super().__init__(title=t(locale, "setting.words"), timeout=FORM_SECONDS)
-        self._field = ui.TextInput[Any](
+        super().__init__("setting", FORMS.index("words"), title=t(locale, "setting.words"))
+        field = ui.TextInput[Any](
             custom_id="words",
             default="\n".join(words)[:_MAX_TEXT] or None,
             required=False,
@@ -119,27 +100,56 @@ class WordsForm(ui.Modal):
             style=TextStyle.paragraph,
         )
         self.add_item(
-            ui.Label(
-                text=t(locale, "form.words"), description=t(locale, "form.words_help"), component=self._field
-            )
+            ui.Label(text=t(locale, "form.words"), description=t(locale, "form.words_help"), component=field)
         )
-
-    def words(self) -> tuple[str, ...]:
-        """What was typed, without doubles. Raises Refusal: too_many_words."""
-        typed = self._field.value.replace("\uff0c", ",").replace("\n", ",").split(",")
-        words = tuple(dict.fromkeys(" ".join(word.split()) for word in typed if word.strip()))
-        if len(words) > MAX_WORDS:
-            raise Refusal("too_many_words", limit=MAX_WORDS)
-        return words
 
 
 def numbers_form(locale: str, name: str, settings: GuildSettings) -> NumbersForm:
     """A form of the panel that asks for numbers."""
     numbers = _NUMBERS[name]
     now = [getattr(settings, number.name) for number in numbers]
-    return NumbersForm(locale, t(locale, f"setting.{name}"), numbers, now)
+    return NumbersForm(locale, "setting", FORMS.index(name), t(locale, f"setting.{name}"), numbers, now)
 
 
-def role_form(locale: str, role: str, quota: RoleQuota) -> NumbersForm:
+def role_form(locale: str, role_id: int, role: str, quota: RoleQuota) -> NumbersForm:
     """Asks for what the people of a role may do."""
-    return NumbersForm(locale, t(locale, "form.role", role=role[:25]), _ROLE, quota)
+    return NumbersForm(locale, "quota", role_id, t(locale, "form.role", role=role[:25]), _ROLE, quota)
+
+
+def typed_settings(locale: str, name: str, answers: Answers) -> dict[str, object]:
+    """What was typed into a form of the panel, by the settings' names.
+
+    Raises Refusal: bad_range, too_many_words.
+    """
+    if name == "words":
+        return {"words": _words(answers.text("words"))}
+    return {number.name: _number(locale, number, answers.text(number.name)) for number in _NUMBERS[name]}
+
+
+def typed_quota(locale: str, answers: Answers) -> RoleQuota:
+    """What was typed into the form of a role. Raises Refusal: bad_range."""
+    numbers = (_number(locale, number, answers.text(number.name)) for number in _ROLE)
+    return RoleQuota(*numbers)  # type: ignore[arg-type]  # all its numbers are whole
+
+
+def _words(typed: str) -> tuple[str, ...]:
+    """One a line or with commas between, without doubles."""
+    parts = typed.replace("\uff0c", ",").replace("\n", ",").split(",")
+    words = tuple(dict.fromkeys(" ".join(word.split()) for word in parts if word.strip()))
+    if len(words) > MAX_WORDS:
+        raise Refusal("too_many_words", limit=MAX_WORDS)
+    return words
+
+
+def _number(locale: str, number: Number, typed: str) -> int | float | None:
+    typed = typed.strip()
+    if not typed and number.empty:
+        return None
+    try:
+        value = int(typed) if number.whole else float(typed.replace(",", "."))
+    except ValueError:
+        value = -1
+    if not number.low <= value <= number.high:
+        name = t(locale, f"number.{number.name}")
+        raise Refusal("bad_range", field=name, low=number.low, high=number.high)
+    return value

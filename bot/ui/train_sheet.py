@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
 from bot.locales import t
 from bot.services.training import Prospect
+from bot.services.wish import Wish
 from bot.ui.buttons import CardButton
 from bot.ui.gate import Registry, Rule
 from bot.ui.look import Accent, card, duration, quoted, rule
@@ -33,7 +34,7 @@ _FILE = "photos.jpg"
 _MOST_NOTICES = 20
 
 Pick = Callable[["discord.Interaction[LikenessBot]", int, list[int]], Awaitable[None]]
-PICKS: Registry[Pick] = Registry()
+PICKS: Registry[Pick] = Registry("old_button")
 
 
 def on_pick(rule: Rule) -> Callable[[Pick], Pick]:
@@ -103,6 +104,30 @@ def sheet_card(locale: str, prospect: Prospect, picture: discord.File) -> ui.Lay
         )
     )
     return card(Accent.waiting, *items)
+
+
+def missing_card(locale: str, draft: Draft) -> ui.LayoutView:
+    """What is missing before there is a sheet, with the button that adds it; nothing has to be sent again."""
+    wish, missing = Wish.model_validate_json(draft.wish), draft.notices[0][0]
+    kind = class_label(locale, wish.class_name)
+    buttons: list[ui.Item[Any]] = [
+        CardButton(
+            "photos",
+            draft.id,
+            label=t(locale, "button.add_photos" if missing == "too_few_photos" else "button.form_again"),
+        ),
+        CardButton("discard", draft.id, label=t(locale, "button.cancel"), style=discord.ButtonStyle.danger),
+    ]
+    if missing == "no_consent":
+        yes = t(locale, "button.agree")
+        buttons.insert(0, CardButton("agree", draft.id, label=yes, style=discord.ButtonStyle.success))
+    return card(
+        Accent.waiting,
+        f"## {t(locale, 'sheet.title', name=quoted(wish.name), class_name=quoted(kind))}",
+        "\n".join(_notices(locale, draft)),
+        f"-# {t(locale, 'sheet.kept', n=len(draft.uploads))}",
+        ui.ActionRow[Any](*buttons),
+    )
 
 
 def contact_sheet(crops: Sequence[Crop], files: Sequence[Path]) -> discord.File:

@@ -38,8 +38,9 @@ async def train(
 ) -> InteractionResult:
     """`/train` with attached photos, as the visitor or somebody else, and Start where the sheet offers it."""
     sheet = await prepare(here, count, by, **options)
-    offered = sheet.response is not None and "Start" in text_of(sheet.response).splitlines()
-    return await (by or here.visitor).click(sheet.response, label="Start") if offered else sheet
+    if sheet.response is None or "Start" not in text_of(sheet.response).splitlines():
+        return sheet
+    return await (by or here.visitor).click(sheet.response, label="Start")
 
 
 async def prepare(

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from discord.http import Route
 
 from bot.__main__ import _command, _parser, main
 from bot.config import Config
 from tests.modes import open_to_others
+from tests.standin.server import TOKEN, stand_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,40 +169,13 @@ def test_sync_needs_a_token(
 async def test_sync_tells_discord_the_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[Any] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        said: Any = _USER
-        if request.method == "PUT":
-            told.extend(await request.json())
-            said = [
-                {"description": "", **one, "id": "5", "application_id": "4", "version": "1"} for one in told
-            ]
-        elif request.path.endswith("applications/@me"):
-            said = _APPLICATION
-        # discord.py reads JSON only where nothing is said of a charset.
-        return web.Response(body=json.dumps(said).encode(), content_type="application/json")
-
-    discord = web.Application()
-    discord.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(discord) as server:
-        monkeypatch.setattr(Route, "BASE", str(server.make_url("/api")))
-        config = Config(_env_file=None, home=tmp_path, discord_token="x.y.z")
+    async with stand_in() as there:
+        monkeypatch.setattr(Route, "BASE", there.api)
+        config = Config(_env_file=None, home=tmp_path, discord_token=TOKEN)
         for _ in range(2):
             assert await _command(_parser().parse_args(["sync"]), config) == 0
-    assert [one["name"] for one in told].count("imagine") == 2, "whatever it was told before"
-    assert f"{len(told) // 2} commands" in capsys.readouterr().out
-
-
-_USER = {"id": "4", "username": "Likeness", "discriminator": "0", "avatar": None}
-_APPLICATION = {
-    "id": "4",
-    "name": "Likeness",
-    "icon": None,
-    "description": "",
-    "bot_public": True,
-    "bot_require_code_grant": False,
-    "verify_key": "",
-    "flags": 0,
-    "owner": _USER,
-}
+        told = [call for call in there.rest.calls if call.method == "PUT"]
+    assert len(told) == 2, "whatever it was told before"
+    known = there.world.env.backend.commands[None]
+    assert ("imagine", 1) in known and f"{len(known)} commands" in capsys.readouterr().out
+    assert there.rest.breaches == []

@@ -32,7 +32,17 @@ async def burst(app: App, there: StandIn, count: int, seconds: float) -> list[Dr
     crowd = people(there, count)
     for number, person in enumerate(crowd):
         await person.slash(world.studio, "imagine", prompt=_prompt(number), steps=1, count=1)
-    ended = [await eventually(lambda person=person: _over(app, person), seconds) for person in crowd]
+
+    async def over() -> list[Job]:
+        jobs: list[Job] = []
+        for person in crowd:
+            mine = await app.jobs.of_user(person.id)
+            if not mine or not mine[0].announced:
+                return []
+            jobs += mine
+        return jobs
+
+    ended: list[Job] = await eventually(over, seconds)
     shown = [cards(world, _prompt(number)) for number in range(count)]
     return [
         Drawn(job, [card.id for card in mine], [card.id for card in mine if card.attachments])
@@ -42,8 +52,3 @@ async def burst(app: App, there: StandIn, count: int, seconds: float) -> list[Dr
 
 def _prompt(number: int) -> str:
     return f"a cat with the number {number:03}"
-
-
-async def _over(app: App, person: MemberActor) -> Job | None:
-    jobs = await app.jobs.of_user(person.id)
-    return jobs[0] if jobs and jobs[0].announced else None

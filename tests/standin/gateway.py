@@ -71,6 +71,11 @@ class Gateway:
             assert request.transport is not None
             request.transport.abort()
 
+    async def close(self, code: int) -> None:
+        """Every connection is closed with a code that says why, as Discord numbers it."""
+        for socket in [*self._connections]:
+            await socket.close(code=code)
+
     async def ask_to_reconnect(self) -> None:
         """What Discord does before it restarts a server of its own."""
         for socket in [*self._connections]:

@@ -14,7 +14,7 @@ class Limit(NamedTuple):
 
     name: str
     requests: re.Pattern[str]
-    count: int
+    most: int
     seconds: float
 
 
@@ -36,7 +36,7 @@ class Bucket:
     def take(self, limit: Limit, seconds: float, now: float) -> bool:
         """Whether one more request fits in; the window begins with its first."""
         if now >= self.until:
-            self.left, self.until = limit.count, now + seconds
+            self.left, self.until = limit.most, now + seconds
         if not self.left:
             return False
         self.left -= 1
@@ -90,7 +90,7 @@ class RateLimits:
         after = max(0.0, bucket.until - self._clock())
         return {
             "X-RateLimit-Bucket": limit.name,
-            "X-RateLimit-Limit": str(limit.count),
+            "X-RateLimit-Limit": str(limit.most),
             "X-RateLimit-Remaining": str(bucket.left),
             "X-RateLimit-Reset": f"{time.time() + after:.3f}",
             "X-RateLimit-Reset-After": f"{after:.3f}",

@@ -15,13 +15,14 @@ from tests.standin.server import TOKEN, StandIn
 
 ROOT = Path(__file__).parents[2]
 
-STARTING = 60
+STARTING = 120
 """Seconds that a process may take to be there, on a machine that has much to do."""
 
 
 @dataclass(frozen=True)
 class BotProcess:
     process: asyncio.subprocess.Process
+    home: Path
     log: Path
     """What it writes to the terminal."""
 
@@ -51,7 +52,7 @@ async def bot_process(there: StandIn, home: Path, token: str = TOKEN) -> AsyncIt
             cwd=home,
         )
     try:
-        yield BotProcess(process, log)
+        yield BotProcess(process, home, log)
     finally:
         if process.returncode is None:
             process.kill()

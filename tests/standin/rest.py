@@ -141,6 +141,6 @@ async def _read(request: web.Request) -> tuple[Any, list[discord.File]]:
     for name, field in form.items():
         if isinstance(field, web.FileField):
             index = name.removeprefix("files[").removesuffix("]")
-            content = io.BytesIO(field.file.read())
-            files.append(discord.File(content, field.filename, description=said.get(index)))
+            uploaded = io.BytesIO(field.file.read())
+            files.append(discord.File(uploaded, field.filename, description=said.get(index)))
     return body, files

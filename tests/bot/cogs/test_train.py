@@ -119,7 +119,7 @@ async def test_unusable_photos_and_common_names_are_told_but_stop_nothing(here: 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"consent": False}, "tick the consent box"),
+        ({"consent": False}, "Until then I don't look at them"),
         ({"name": "two words"}, "2 to 16 letters and digits"),
         ({"name": ""}, "2 to 16 letters and digits"),
         ({"class": "1!"}, "one or two plain English words"),
@@ -142,8 +142,10 @@ async def test_too_few_photos_say_which_were_no_use(here: World) -> None:
         here.studio, "train", name="abraza", consent=True, photo1=photos(1)[0], photo2=("b.txt", b"b" * 99)
     )
 
+    assert answer.ephemeral
     assert "at least 3 usable photos and found 1" in text_of(answer.response)
     assert "**b.txt** is not a picture" in text_of(answer.response)
+    assert "Photos that I keep for you: 1." in text_of(answer.response)
 
 
 async def test_nobody_may_fill_the_queue(here: World, app: App, gpu: ScriptedGpu) -> None:

@@ -179,7 +179,7 @@ async def test_a_draft_goes_after_a_day_and_its_buttons_say_so(here: World, app:
 async def test_a_message_full_of_photos_is_trained_on(here: World) -> None:
     message = await here.visitor.send(here.studio, "that is me", attachments=photos(4))
     form = await here.visitor.context_menu(here.studio, "Train on these photos", message)
-    assert "Photos of the message: 4" in json.dumps(form.modal)
+    assert "Photos so far: 4" in json.dumps(form.modal)
     more = {"name": "abraza", "class": ["woman"], "more_photos": photos(5)[4:], "consent": True}
     sheet = (await here.visitor.submit_modal(form, more)).response
     assert "**5 photos**" in text_of(sheet)
@@ -191,7 +191,7 @@ async def test_a_forwarded_message_is_trained_on_as_its_original_is(here: World)
     original = await here.visitor.send(here.studio, "that is me", attachments=photos(4))
     forwarded = await here.visitor.forward(original, here.studio)
     form = await here.visitor.context_menu(here.studio, "Train on these photos", forwarded)
-    assert "Photos of the message: 4" in json.dumps(form.modal)
+    assert "Photos so far: 4" in json.dumps(form.modal)
     values = {"name": "abraza", "class": ["woman"], "consent": True}
     sheet = (await here.visitor.submit_modal(form, values)).response
     assert "**4 photos**" in text_of(sheet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import discord
 import pytest
 
 from bot.app import App
@@ -39,6 +40,24 @@ async def test_wherever_a_log_in_breaks_off_it_begins_anew(
             told = await there.world.visitor.slash(there.world.studio, "help")
             await eventually(lambda: told.response)
     await app.close()
+
+
+async def test_a_session_that_discord_forgot_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord.Client, "before_identify_hook", _at_once)
+    app = App(Config(_env_file=None, home=tmp_path), gpu=ScriptedGpu())
+    await app.start()
+    async with stand_in() as there, connected(app, there):
+        await there.gateway.invalidate()
+        await eventually(lambda: there.gateway.identified == 2)
+        told = await there.world.visitor.slash(there.world.studio, "help")
+        await eventually(lambda: told.response)
+    await app.close()
+
+
+async def _at_once(_client: discord.Client, _shard_id: int | None, *, initial: bool = False) -> None:
+    """Instead of the seconds that discord.py waits between two sessions."""
 
 
 async def test_a_token_that_discord_refuses_ends_the_bot_with_a_sentence(tmp_path: Path) -> None:

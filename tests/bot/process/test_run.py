@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.sandbox import World
-from tests.bot.face import cards, eventually, text_of
+from tests.bot.face import card_saying, cards, eventually, prepare, text_of
+from tests.modes import open_to_others
 from tests.standin.faults import Fault
 from tests.standin.process import STARTING, BotProcess
 from tests.standin.server import StandIn
@@ -51,7 +52,7 @@ async def test_a_command_whose_acknowledgement_was_lost_is_carried_out(
     assert lost.met == 1 and "went wrong" not in text_of(told.response)
 
 
-async def test_a_drawing_by_the_real_process_arrives_on_its_card(here: World, there: StandIn) -> None:
+async def test_a_drawing_and_what_is_made_of_it(here: World) -> None:
     told = await here.visitor.slash(here.studio, "imagine", prompt="a cat", steps=2, count=1)
     (card,) = await eventually(lambda: [card for card in cards(here, "a cat") if card.attachments], STARTING)
     await eventually(lambda: told.response is None)
@@ -59,7 +60,19 @@ async def test_a_drawing_by_the_real_process_arrives_on_its_card(here: World, th
     content = here.env.backend.cdn.get(picture.url)
     assert content is not None and content.startswith(b"\x89PNG")
 
+    form = await here.visitor.click(card, label="Edit prompt")
+    await eventually(lambda: form.modal)
+    await here.visitor.submit_modal(form, {"prompt": "a dog", "negative": ""})
+    await card_saying(here, "a dog")
 
-async def test_it_ends_when_it_is_asked_to_and_has_nothing_to_complain_of(bot: BotProcess) -> None:
+
+async def test_uploaded_photos_come_back_as_previews(here: World) -> None:
+    sheet = await prepare(here, count=3)
+    await eventually(lambda: sheet.response and "Start" in text_of(sheet.response), STARTING)
+    assert sheet.response.attachments
+
+
+async def test_it_ends_when_it_is_asked_to_and_leaves_nothing_that_others_may_read(bot: BotProcess) -> None:
     assert await bot.stop() == 0
     assert " ERROR " not in bot.said() and "Traceback" not in bot.said()
+    assert open_to_others(bot.home) == []

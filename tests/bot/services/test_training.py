@@ -12,6 +12,7 @@ from bot.services.intake import Upload
 from bot.services.refusal import Refusal
 from bot.services.training import TrainingService
 from bot.services.wish import Wish
+from data.drafts import Draft
 from data.jobs import Job, JobKind, JobState
 from tests.bases import copy_mini, hub_of_bases, repository
 from tests.bot.services.house import ANN, BOB, GUILD, House, upload, uploads
@@ -37,10 +38,14 @@ class Accepted:
 
 async def accept(service: TrainingService, uploads: list[Upload], **options: Any) -> Accepted:
     """A draft, started at once."""
-    wish = Wish(**{name: options.pop(name) for name in list(options) if name in Wish.model_fields})
-    draft = await service.draft(uploads, wish, **options)
+    draft = await draft_of(service, uploads, **options)
     job = await service.start(draft.id, draft.user_id)
     return Accepted(job, tuple(code for code, _ in draft.notices))
+
+
+async def draft_of(service: TrainingService, uploads: list[Upload], **options: Any) -> Draft:
+    wish = Wish(**{name: options.pop(name) for name in list(options) if name in Wish.model_fields})
+    return await service.draft(uploads, wish, **options)
 
 
 async def assert_nothing_is_left(house: House) -> None:
@@ -73,10 +78,6 @@ async def test_an_accepted_training_is_whole_on_disk_and_in_the_queue(house: Hou
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"consent": False}, "no_consent"),
-        ({"name": "a"}, "bad_name"),
-        ({"name": "two words"}, "bad_name"),
-        ({"class_name": "person, naked"}, "bad_class"),
         ({"steps": 4001}, "too_many_steps"),
         ({"steps": 0}, "too_many_steps"),
     ],
@@ -91,33 +92,89 @@ async def test_a_wish_that_can_not_be_met_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("count", "code"), [(0, "too_few_photos"), (2, "too_few_photos"), (21, "too_many_photos")]
+    ("changes", "code"),
+    [
+        ({"consent": False}, "no_consent"),
+        ({"name": "a"}, "bad_name"),
+        ({"name": "two words"}, "bad_name"),
+        ({"name": "two words", "consent": False}, "bad_name"),
+        ({"class_name": "person, naked"}, "bad_class"),
+    ],
 )
-async def test_too_few_or_too_many_photos_are_refused(house: House, count: int, code: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        await accept(house.training(), uploads(3) * 7 if count > 20 else uploads(count), **WISH)
-    assert refused.value.code == code
+async def test_photos_wait_unread_for_consent_or_for_a_better_name(
+    house: House, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: str
+) -> None:
+    async def nobody_may(*_: object, **__: object) -> None:
+        raise AssertionError("the photos were looked at")
+
+    sent = uploads(3)
+    with monkeypatch.context() as unread:
+        unread.setattr("bot.services.intake.read_photos", nobody_may)
+        draft = await draft_of(house.training(), sent, **WISH | changes)
+    assert [notice for notice, _ in draft.notices] == [code] and draft.crops == ()
+    assert (draft.consent_at is None) is (changes.get("consent") is False)
+    kept = [house.files.draft(draft.id) / str(place) for place in range(3)]
+    assert [file.read_bytes() for file in kept] == [await one.fetch() for one in sent]
+    with pytest.raises(Refusal, match="too_few_photos"):
+        await house.training().start(draft.id, ANN)
+
+    mended = await draft_of(house.training(), [], **WISH, form=draft)
+    assert len(mended.crops) == 3 and mended.consent_at and mended.uploads == ()
+    assert [folder.name for folder in house.files.drafts.iterdir()] == [str(mended.id)]
+    assert (await house.training().start(mended.id, ANN)).photos == 3
+
+
+async def test_who_agrees_twice_has_one_draft(house: House) -> None:
+    draft = await draft_of(house.training(), uploads(3), **WISH | {"consent": False})
+    presses = (house.training().agree(draft.id, ANN) for _ in range(2))
+    late, agreed = sorted(
+        await asyncio.gather(*presses, return_exceptions=True), key=lambda one: isinstance(one, Draft)
+    )
+    assert isinstance(late, Refusal) and late.code == "draft_gone"
+    assert isinstance(agreed, Draft) and len(agreed.crops) == 3
+    assert [folder.name for folder in house.files.drafts.iterdir()] == [str(agreed.id)]
+
+
+async def test_an_open_form_leaves_the_photos_that_wait_alone(house: House) -> None:
+    draft = await house.drafted()
+    opened = await house.training().ask(Wish(name="mojo", steps=77), **draft.origin)
+    assert await house.training().of(draft.id, ANN) == draft
+    sent = await draft_of(house.training(), uploads(2), **WISH | {"consent": False}, form=opened)
+    for gone in (draft, opened):
+        with pytest.raises(Refusal, match="draft_gone"):
+            await house.training().of(gone.id, ANN)
+    assert [folder.name for folder in house.files.drafts.iterdir()] == [str(sent.id)]
+
+
+async def test_too_many_photos_are_refused(house: House) -> None:
+    with pytest.raises(Refusal, match="too_many_photos"):
+        await accept(house.training(), uploads(3) * 7, **WISH)
     await assert_nothing_is_left(house)
 
 
-async def test_a_refusal_names_each_photo_that_can_not_be_used(house: House) -> None:
+async def test_too_few_photos_are_kept_until_there_are_more(house: House) -> None:
     good, other = uploads(2)
     bad = [
         upload("notes.txt", b"hello"),
         upload("cut.jpg", (await good.fetch())[:2000]),
         upload("again.jpg", await good.fetch()),
     ]
-    with pytest.raises(Refusal) as refused:
-        await accept(house.training(), [good, other, *bad], **WISH)
-    assert refused.value.code == "too_few_photos"
-    assert (refused.value.params["usable"], refused.value.params["minimum"]) == (2, 3)
-    rejected = refused.value.params["rejected"]
-    assert isinstance(rejected, tuple)
-    assert [(notice.code, notice.params["name"]) for notice in rejected] == [
+    draft = await draft_of(house.training(), [bad[0], good, bad[1], other, bad[2]], **WISH)
+    (code, params), *rejected = draft.notices
+    assert (code, params["usable"], params["minimum"]) == ("too_few_photos", 2, 3)
+    assert [(code, params["name"]) for code, params in rejected] == [
         ("not_an_image", "notes.txt"),
         ("truncated", "cut.jpg"),
         ("duplicate", "again.jpg"),
     ]
+    assert draft.uploads == (good.filename, other.filename)
+    with pytest.raises(Refusal, match="too_few_photos"):
+        await house.training().start(draft.id, ANN)
+
+    more = await draft_of(house.training(), uploads(4), **WISH, form=draft)
+    assert len(more.crops) == 4
+    assert [code for code, _ in more.notices] == ["duplicate", "duplicate"]
+    assert (await house.training().start(more.id, ANN)).photos == 4
 
 
 async def test_what_is_only_unwise_is_accepted_with_a_warning(house: House, tmp_path: Path) -> None:
