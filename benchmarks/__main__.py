@@ -18,7 +18,7 @@ from data.cores import share_cores
 
 NAMES = (
     "speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load", "intake",
-    "erasing", "growth",
+    "erasing", "growth", "chaos",
 )  # fmt: skip
 
 
