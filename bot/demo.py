@@ -35,6 +35,7 @@ MEASURED = 16
 SEED = 2024
 REPORT = "report.json"
 PATIENCE_SECONDS = 1800.0
+_LOOK_SECONDS = 0.5
 
 
 class DemoFailed(RuntimeError):
@@ -145,7 +146,7 @@ class _Demo:
             if now != told:
                 _say(f"  {now}")
                 told = now
-            await asyncio.sleep(2)
+            await asyncio.sleep(_LOOK_SECONDS)
         raise DemoFailed(f"The {kind} job did not end within {PATIENCE_SECONDS:.0f} s.")
 
     async def _posted(self, channel_id: int, message_id: int | None, name: str) -> list[str]:

@@ -71,7 +71,8 @@ def save_png(image: Image.Image, path: Path, text: str) -> None:
     info.add_itxt("parameters", text) if not text.isascii() else info.add_text("parameters", text)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        image.save(file, "PNG", pnginfo=info)
+        # A third of the time that the usual compression takes, for a tenth more bytes.
+        image.save(file, "PNG", pnginfo=info, compress_level=1)
 
 
 def _words(prompt: str) -> str:

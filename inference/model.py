@@ -66,7 +66,8 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the parts are."""
-        return self.unet.device
+        # Asked for at every step: `unet.device` would look through all modules for hooks first.
+        return next(self.unet.parameters()).device
 
     def with_words_of(self, folder: Path) -> Model:
         """The same modules with another model's tokenizer and scheduler."""

@@ -1,6 +1,7 @@
 """What every test shares: the machine's cores are few, and nothing is fetched from outside.
 
-Two tests run at once, so each one's processes compute with one thread.
+Three tests run at once on two cores, for one of them mostly waits; each one's processes compute with one
+thread.
 """
 
 import os
@@ -15,6 +16,8 @@ share_cores()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+_LONGEST = ("test_sandbox_page.py", "test_process.py")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
@@ -24,5 +27,5 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: one that came last would keep a core waiting."""
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
+    """The longest first: one that came last would keep the other cores waiting."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
