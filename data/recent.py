@@ -1,23 +1,28 @@
-"""A memory with a bound, for what is only worth knowing while it is fresh."""
+"""What is remembered only as long as it is asked for."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TypeVar
 
-K = TypeVar("K")
-V = TypeVar("V")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
-class Recent(OrderedDict[K, V]):
-    """A dict that forgets what was set longest ago once it holds more than `most`."""
+class Recent(OrderedDict[Key, Value]):
+    """A dict of at most `most` entries: one that is new takes the place of what was not used for longest."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
-    def __setitem__(self, key: K, value: V) -> None:
+    def __getitem__(self, key: Key) -> Value:
+        value = super().__getitem__(key)
+        self.move_to_end(key)
+        return value
+
+    def __setitem__(self, key: Key, value: Value) -> None:
         super().__setitem__(key, value)
         self.move_to_end(key)
         while len(self) > self._most:
-            self.popitem(last=False)
+            del self[next(iter(self))]

@@ -1,13 +1,13 @@
-"""A memory with a bound."""
-
-from __future__ import annotations
-
 from data.recent import Recent
 
 
-def test_it_forgets_what_was_set_longest_ago() -> None:
-    recent: Recent[str, int] = Recent(2)
-    recent["a"], recent["b"] = 1, 2
-    recent["a"] = 3
-    recent["c"] = 4
-    assert dict(recent) == {"a": 3, "c": 4}
+def test_what_was_not_used_for_longest_makes_room() -> None:
+    known: Recent[str, int] = Recent(2)
+    known["a"], known["b"] = 1, 2
+    assert known["a"] == 1
+    known["c"] = 3
+    assert dict(known) == {"a": 1, "c": 3}
+    assert "b" not in known and known.get("b") is None
+    known["a"] = 4
+    known["d"] = 5
+    assert dict(known) == {"a": 4, "d": 5}
