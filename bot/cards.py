@@ -38,7 +38,7 @@ POST_AGAIN_SECONDS = 15.0
 """Before a first card is posted once more that Discord did not take."""
 
 _CROWD = 10
-"""Waiting cards in one channel from which on none says that its place changed."""
+"""More waiting cards than that in one channel keep the places that they name: results need its edits."""
 
 _REMEMBERED = 10_000
 
@@ -52,6 +52,8 @@ class _Live:
     phase: str | None = None
     when: float = 0.0
     """Time of the last edit."""
+    place: int | None = None
+    """The place in the queue that it names."""
     rendered: object = None
     message_id: int | None = None
     """Which message has `attached`."""
@@ -94,8 +96,6 @@ class Cards(Ends):
         same = (live.state, live.phase) == (job.state, job.phase)
         if same and job.state is JobState.running and now - live.when < EDIT_SECONDS:
             return
-        if same and live.rendered and job.state is JobState.queued and self._crowded(job.channel_id):
-            return
         self._live[job.id] = live
         await self._app.bot.up.wait()
         try:
@@ -133,7 +133,9 @@ class Cards(Ends):
                 return None
             live.begin(current, asyncio.get_running_loop().time())
             files = await self._shots(current, live)
-            view = await card_of(self._app, current, [*files])
+            if live.place is None or not self._crowded(live.channel_id):
+                live.place = await self._app.jobs.place(job.id)
+            view = await card_of(self._app, current, live.place, [*files])
             drawn = (view.to_components(), [*files])  # type: ignore[no-untyped-call]
             return Sheet(view, [*files.values()]) if drawn != live.rendered else None
 
@@ -169,8 +171,9 @@ async def post_card(app: App, job: Job, channel_id: int) -> Shown | None:
         current = await app.jobs.get(job.id)
         if current is None or current.state.ended:
             return None
-        view = await card_of(app, current)
         live.begin(current, asyncio.get_running_loop().time())
+        live.place = await app.jobs.place(job.id)
+        view = await card_of(app, current, live.place)
         live.rendered = (view.to_components(), [])  # type: ignore[no-untyped-call]
         return Sheet(view)
 

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from bot.app import App
 
 
-async def card_of(app: App, job: Job, shots: Sequence[Shot] = ()) -> ui.LayoutView:
-    """The card of a job that has not ended, for a message that carries `shots`."""
+async def card_of(app: App, job: Job, place: int | None, shots: Sequence[Shot] = ()) -> ui.LayoutView:
+    """The card of a job that has not ended, at a place in its queue, for a message that carries `shots`."""
     build = train_card if job.kind is JobKind.train else draw_card
-    place, paused = await app.jobs.place(job.id), await paused_at(app.settings, job)
-    return build(job, place=place, paused=paused, shots=shots)
+    return build(job, place=place, paused=await paused_at(app.settings, job), shots=shots)
 
 
 def subject_of(app: App, job: Job, channel_id: int) -> Subject:

@@ -188,6 +188,30 @@ async def test_a_first_card_that_discord_could_not_take_comes_before_the_end(
     assert len(here.studio.history()) == 1
 
 
+async def test_in_a_crowd_a_card_keeps_its_place_but_says_that_the_queue_is_paused(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3, 4):
+        await here.visitor.slash(here.studio, "imagine", prompt=f"cat {number}")
+        await eventually(lambda number=number: cards(here, f"cat {number}"))
+    await card_saying(here, "Place **3**")
+
+    async def shown_in_front(crowd: int) -> str:
+        monkeypatch.setattr("bot.cards._CROWD", crowd)
+        await app.jobs.move_to_front(4)
+        job = await app.jobs.get(4)
+        assert job is not None
+        await app.cards.job_changed(job)
+        (card,) = cards(here, "cat 4")
+        return text_of(card)
+
+    assert "Place **3**" in await shown_in_front(2)
+    await app.settings.update(here.guild.id, queue_draw="paused")
+    assert "Place" not in await shown_in_front(2)
+    await app.settings.update(here.guild.id, queue_draw="open")
+    assert "Next in line" in await shown_in_front(10)
+
+
 async def test_an_archived_thread_is_tried_once_and_the_end_is_told_anew(
     here: World, app: App, there: StandIn, gpu: ScriptedGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
