@@ -26,7 +26,7 @@ from tests.standin.process import STARTING, bot_process
 from tests.standin.server import StandIn, stand_in
 
 _ROWS = 10
-_LOOKED_AT = 60
+_LOOKED_AT = 300
 """Messages of a channel that people still see; older ones the simulated Discord forgets."""
 _COMMANDS = ("models", "queue", "prompts top", "prompts new", "privacy", "help", "status")
 _BUTTONS = ("vary", "upscale", "again", "newseed", "details", "share", "delete", "works", "download")

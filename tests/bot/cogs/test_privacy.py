@@ -10,6 +10,8 @@ from simcord.actors import MemberActor
 
 from bot.app import App
 from bot.sandbox import World
+from bot.services.retention import Retention
+from bot.ui.settings_forms import FORMS
 from data.jobs import Job
 from tests.bot.face import card_saying, cards, eventually, text_of, train
 from tests.fakes import ScriptedGpu
@@ -80,3 +82,26 @@ async def test_a_message_that_discord_keeps_is_tried_again(here: World, app: App
 async def _swept(app: App, here: World) -> bool:
     await app.janitor.remove_messages()
     return not cards(here, "a cat") and not await app.db.rows("SELECT * FROM removals")
+
+
+async def test_a_server_that_keeps_pictures_for_a_time_says_so_and_so_do_those_that_expired(
+    here: World, app: App
+) -> None:
+    job = await drawn(here, app)
+    (card,) = cards(here, "a cat")
+    panel = await here.visitor.slash(here.studio, "settings")
+    await here.visitor.select(panel.response, ["safety"], custom_id="choose:section")
+    assert "Kept for ever." in text_of(panel.response)
+    form = await here.visitor.click(panel.response, custom_id=f"setting:{FORMS.index('kept')}:0")
+    await here.visitor.submit_modal(form, {"picture_days": "7", "most_pictures": ""})
+    assert "Removed after 7 days, unless they are shared." in text_of(panel.response)
+    shown = await here.visitor.slash(here.studio, "privacy")
+    assert "Removed after 7 days, unless they are shared." in text_of(shown.response)
+
+    async with app.db.transaction() as tx:
+        await tx.execute("UPDATE pictures SET created_at = created_at - 8 * 24 * 3600")
+    await Retention(app.files, app.pictures, app.settings).expire()
+    assert not app.files.pictures(job.id).exists()
+    for button in ("Vary 1", "Share"):
+        refused = await here.visitor.click(card, label=button)
+        assert "That picture has expired" in text_of([refused.response, *refused.followups][-1])

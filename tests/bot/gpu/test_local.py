@@ -55,6 +55,7 @@ def children(words: str = "-m ") -> list[psutil.Process]:
 
 def assert_no_secrets(process: psutil.Process) -> None:
     environment = process.environ()
+    assert environment["MALLOC_ARENA_MAX"] == "2"
     assert environment["HF_HUB_OFFLINE"] == "1" and SECRET not in environment.values()
 
 
