@@ -162,11 +162,17 @@ class Messenger:
         channel = self._client.get_partial_messageable(subject.channel_id, guild_id=subject.guild_id)
         nonce = _nonce(subject, replaces)
 
+        sent: Sheet | None = None
+
         async def post() -> discord.Message | None:
-            sheet = await render()
+            nonlocal sent
+            # What was sent before may be there although nobody wants it any more: it has to be found.
+            sheet = await render() or sent
             if sheet is None:
                 return None
-            files = [file for file in sheet.files if isinstance(file, discord.File)]
+            sent, files = sheet, [file for file in sheet.files if isinstance(file, discord.File)]
+            for file in files:
+                file.reset()
             message = await channel.send(view=sheet.view, files=files, nonce=nonce)
             if _words(message.components) != _words(sheet.view.walk_children()):
                 # An earlier post whose answer was lost: it is there, and shows what was true then.

@@ -127,9 +127,10 @@ async def test_samples_that_were_posted_before_a_kill_are_not_posted_again(
 async def test_the_end_waits_for_a_first_card_that_is_under_way_and_edits_it(
     here: World, app: App, there: StandIn, gpu: ScriptedGpu
 ) -> None:
-    gpu.gate.set()
     slow = there.rest.faults.add(Fault(*POST, done=True, gate=asyncio.Event()))
     await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+    await eventually(lambda: slow.met)
+    gpu.gate.set()
     await eventually(lambda: ended(app, here))
     assert here.studio.history() == []
     assert slow.gate is not None
@@ -142,9 +143,10 @@ async def test_the_end_waits_for_a_first_card_that_is_under_way_and_edits_it(
 async def test_a_card_that_is_under_way_when_its_job_goes_is_removed_once_it_arrives(
     here: World, app: App, there: StandIn, gpu: ScriptedGpu, how: str
 ) -> None:
-    gpu.gate.set()
     slow = there.rest.faults.add(Fault(*POST, done=True, gate=asyncio.Event()))
     await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+    await eventually(lambda: slow.met)
+    gpu.gate.set()
     job = await eventually(lambda: ended(app, here))
     if how == "erase":
         await app.privacy.erase_person(here.visitor.id)
@@ -155,7 +157,7 @@ async def test_a_card_that_is_under_way_when_its_job_goes_is_removed_once_it_arr
     await eventually(
         lambda: [one for one in there.rest.calls if one.method == "DELETE" and one.status == 204]
     )
-    assert await app.removals.all() == []
+    await eventually(lambda: nothing_left_to_remove(app))
 
 
 async def test_an_acknowledgement_that_did_not_arrive_is_repeated_and_the_command_goes_on(
@@ -250,6 +252,10 @@ async def ended(app: App, here: World) -> Job | None:
 
 async def both_told(app: App) -> bool:
     return not await app.jobs.unannounced() and await told(app, 2)
+
+
+async def nothing_left_to_remove(app: App) -> bool:
+    return not await app.removals.all()
 
 
 async def told(app: App, job_id: int) -> bool:
