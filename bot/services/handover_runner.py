@@ -14,6 +14,7 @@ from bot.services.work import MAX_ATTEMPTS
 from data.database import Unwritable, until_written
 from data.files import FileStore
 from data.handovers import Handover, Handovers
+from data.ids import row_id
 from trainer.handover import Moved
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ class HandoverRunner:
     async def start(self) -> None:
         """Remove what nobody owns any more, and go on with what a stop or a crash interrupted."""
         for folder in await asyncio.to_thread(lambda: list(self._files.handovers.iterdir())):
-            if not folder.name.isdigit() or await self._handovers.get(int(folder.name)) is None:
+            number = row_id(folder.name)
+            if number is None or await self._handovers.get(number) is None:
                 await asyncio.to_thread(self._files.remove, folder)
         self._task = asyncio.create_task(self._run(), name="handovers")
 
