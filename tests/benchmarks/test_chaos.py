@@ -1,12 +1,14 @@
-"""What the chaos benchmark calls a loss."""
+"""What the chaos benchmark calls a loss, and its short form: two kills of real processes."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos import measure
 from benchmarks.chaos_ledger import Ledger
 from data.database import Database
 from data.files import FileStore
@@ -79,3 +81,13 @@ async def test_what_belongs_to_nobody_is_found(house: House, ledger: Ledger, lef
     (house.files.home / left).mkdir()
     ledger.look_for_leftovers()
     assert len(ledger.breaches) == 1
+
+
+@pytest.mark.timeout(600)
+def test_two_kills_lose_double_and_leave_nothing(tmp_path: Path) -> None:
+    asked = argparse.Namespace(
+        room=tmp_path, kills=2, seed=2, pause=1.0, patience=300.0, steps=1, trainings=0.0
+    )
+    rows = {row.what: row.value for row in measure(asked)}
+    assert sum(count for what, count in rows.items() if what.startswith("kills of")) == 2
+    assert rows["draw jobs, done"] >= 1
