@@ -154,10 +154,12 @@ async def test_a_card_that_is_under_way_when_its_job_goes_is_removed_once_it_arr
         await app.imagining.delete(job.id)
     assert slow.gate is not None
     slow.gate.set()
+    removed = f"/channels/{here.studio.id}/messages/"
     await eventually(
-        lambda: [one for one in there.rest.calls if one.method == "DELETE" and one.status == 204]
+        lambda: [one for one in there.rest.calls if one.method == "DELETE" and one.path.startswith(removed)]
     )
     await eventually(lambda: nothing_left_to_remove(app))
+    assert here.studio.history() == []
 
 
 async def test_an_acknowledgement_that_did_not_arrive_is_repeated_and_the_command_goes_on(
