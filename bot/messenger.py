@@ -21,6 +21,7 @@ from discord import ui
 
 from bot.faults import CUT, UNKNOWN_CHANNEL, Fault, fault_of, too_large
 from bot.pace import Lane, Pace, Rank, Turn
+from data.database import until_written
 from data.recent import Recent
 
 log = logging.getLogger(__name__)
@@ -183,7 +184,7 @@ class Messenger:
         message = await self._call("post", subject.channel_id, subject.key, rank, post)
         if message is not None:
             place = Place(message.channel.id, message.id)
-            if not await subject.keep(place):
+            if not await until_written(lambda: subject.keep(place)):
                 await self._discard(place)
         return message
 
