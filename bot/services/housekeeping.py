@@ -15,6 +15,7 @@ from bot.services.retention import Retention
 from data.database import Database
 from data.drafts import Drafts
 from data.files import FileStore
+from data.ids import row_id
 from data.jobs import Job, JobKind, Jobs, JobState
 from data.pictures import Pictures
 from data.settings import Settings
@@ -78,9 +79,8 @@ class Housekeeping:
             for job in await self._jobs.running(kind):
                 await asyncio.to_thread(self._files.sweep_pictures, job.id)
         async for piece in _numbered(self._files.jobs):
-            for number, folder in piece.items():
-                if await asyncio.to_thread((folder / "model").exists):
-                    await self._settle_ended(number)
+            for number in piece:
+                await self._settle_ended(number)
         for job in await self._jobs.unannounced(since=time.time() - _DAY):
             await self._settle_again(job)
 
@@ -112,10 +112,10 @@ class Housekeeping:
         """Of trainings that are over for long, or that nobody knows."""
         old = time.time() - _KEEP_LOGS_SECONDS
         for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log"))):
-            number = log.stem.removeprefix("training-")
-            if not number.isdigit():
+            number = row_id(log.stem.removeprefix("training-"))
+            if number is None:
                 continue
-            job = await self._jobs.get(int(number))
+            job = await self._jobs.get(number)
             if job is None or (job.finished_at is not None and job.finished_at < old):
                 await asyncio.to_thread(log.unlink, missing_ok=True)
 
@@ -191,10 +191,11 @@ def _remove_all_but(folder: Path, kept: str) -> None:
 
 async def _numbered(folder: Path) -> AsyncGenerator[Piece, None]:
     """The folders within that have a number for their name, some at a time."""
-    with os.scandir(folder) as entries:
-        numbered = ((int(one.name), Path(one.path)) for one in entries if one.name.isdigit())
-        while piece := await asyncio.to_thread(lambda: dict(islice(numbered, _PIECE))):
-            yield piece
+    # Read to its end in one thread: an open listing must not be closed by whoever cancels meanwhile.
+    names = await asyncio.to_thread(os.listdir, folder)
+    numbered = ((number, folder / name) for name in names if (number := row_id(name)) is not None)
+    while piece := dict(islice(numbered, _PIECE)):
+        yield piece
 
 
 def _is_over(job: Job) -> bool:

@@ -45,13 +45,15 @@ async def test_backups_of_before_an_update_go_after_two_weeks(house: House) -> N
 async def test_what_belongs_to_no_row_is_swept_and_the_rest_is_kept(house: House) -> None:
     waiting, model_id, drawing = await house.accept(), await house.make_model(), await house.imagine()
     strangers = [house.files.job(901), house.files.model(902), house.files.pictures(903)]
+    odd = house.files.jobs / "²"  # no number that a row can have
+    odd.mkdir()
     incoming = house.files.incoming_job()
     for folder in (*strangers, house.files.pictures(drawing.id)):
         folder.mkdir()
         (folder / "file").write_bytes(b"content")
     await swept(house)
     assert not any(folder.exists() for folder in (*strangers, incoming))
-    kept = (house.files.job(waiting.id), house.files.model(model_id), house.files.pictures(drawing.id))
+    kept = [house.files.job(waiting.id), house.files.model(model_id), house.files.pictures(drawing.id), odd]
     assert all(folder.is_dir() for folder in kept)
 
 

@@ -222,7 +222,9 @@ async def test_many_drawings_go_in_steps_and_a_crash_between_two_is_no_end(
 
     monkeypatch.undo()
     await privacy.resume()
-    await Housekeeping(house.db, house.files, house.jobs, house.models, house.pictures).sweep()
+    housekeeping = Housekeeping(house.db, house.files, house.jobs, house.pictures)
+    await housekeeping.start()
+    await housekeeping.sweep()
     assert [tuple(row) for row in await house.db.rows("SELECT id FROM jobs")] == [(theirs.id,)]
     assert await house.db.rows("PRAGMA foreign_key_check") == []
     gone = [house.files.pictures(job.id) for job in (*wishes, later)] + [house.files.model(mine)]
