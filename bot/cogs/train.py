@@ -158,7 +158,8 @@ async def _open_form(
     interaction: discord.Interaction[LikenessBot], wish: Wish, photos: Sequence[Attached] = ()
 ) -> None:
     origin = await origin_of(interaction)
-    draft = await interaction.client.app.training.ask(wish, photos, **origin)
+    training = interaction.client.app.training
+    draft = await training.ask(wish, photos, asker=asker_of(interaction), **origin)
     await interaction.response.send_modal(TrainForm(origin["locale"], draft))
 
 

@@ -18,7 +18,7 @@ from bot.services.estimates import Estimates
 from bot.services.imagining import MEMBER, Asker
 from bot.services.intake import Intake, Upload
 from bot.services.refusal import Notice, Refusal, refuse_when_full
-from bot.services.wish import PHOTOS, Wish, check_wish, spec_of
+from bot.services.wish import PHOTOS, Wish, check_options, check_wish, spec_of
 from data.database import Database
 from data.drafts import Attached, Crop, Draft, Drafts
 from data.files import FileStore
@@ -32,6 +32,9 @@ from trainer.subjects import kind_of
 
 _ASKED_IN_THE_FORM = ("bad_name", "bad_class")
 """What is wrong with a wish that the person can put right without sending the photos again."""
+
+_PASSING = ("too_many_jobs", "quota_trainings", "queue_closed")
+"""What keeps a person from starting now, but not from preparing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,22 @@ class TrainingService:
         self._base = base
         self._wake = wake
 
-    async def ask(self, wish: Wish, attached: Sequence[Attached] = (), **origin: Unpack[Origin]) -> Draft:
-        """Keep what a form needs until it is sent."""
+    async def ask(
+        self,
+        wish: Wish,
+        attached: Sequence[Attached] = (),
+        *,
+        asker: Asker = MEMBER,
+        **origin: Unpack[Origin],
+    ) -> Draft:
+        """Keep what a form needs until it is sent.
+
+        Whoever may not train, or not like that, hears it before they choose photos. Raises Refusal as
+        `check_options` and `Access.check` do.
+        """
+        await self._obstacles(asker, origin)
+        settings = await self._settings.get(origin["guild_id"])
+        check_options(wish, settings, self._base, photos=len(attached), age_restricted=False)
         async with self._db.transaction() as tx:
             return await self._drafts.create(wish=wish.model_dump_json(), attached=attached, tx=tx, **origin)
 
@@ -92,12 +109,13 @@ class TrainingService:
 
         `form` is what the form carried that brought them; photos that it kept come first. While something is
         missing that the person can add, the draft has no crops but the photos as they were sent, and its
-        first notice says what: no_consent, too_few_photos, bad_name or bad_class.
+        first notice says what: no_consent, too_few_photos, bad_name or bad_class. What they only have to
+        wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
 
         Raises Refusal: draft_gone, disk_full, and as `check_wish` and `Access.check` do.
         """
         settings = await self._settings.get(origin["guild_id"])
-        await self._check_access(asker, origin)
+        obstacles = await self._obstacles(asker, origin)
         photos = [*self._kept(form), *uploads] if form is not None else uploads
         with refuse_when_full():
             try:
@@ -111,7 +129,7 @@ class TrainingService:
                 missing = Notice(refusal.code, refusal.params)
             else:
                 if consent:
-                    return await self._read(photos, wish, base, form, origin)
+                    return await self._read(photos, wish, base, obstacles, form, origin)
                 missing = Notice("no_consent")
             # Nobody looks at photos before the person agrees.
             async with self._intake.receive(photos, user_id=origin["user_id"]) as sent:
@@ -121,7 +139,7 @@ class TrainingService:
                     form,
                     origin,
                     uploads=sent.names,
-                    notices=[missing, *sent.notices],
+                    notices=[missing, *obstacles, *sent.notices],
                     consent=consent,
                 )
 
@@ -195,14 +213,20 @@ class TrainingService:
         ]
 
     async def _read(
-        self, photos: Sequence[Upload], wish: Wish, base: Base, form: Draft | None, origin: Origin
+        self,
+        photos: Sequence[Upload],
+        wish: Wish,
+        base: Base,
+        obstacles: Sequence[Notice],
+        form: Draft | None,
+        origin: Origin,
     ) -> Draft:
         reading = self._intake.take(
             photos, size=base.resolution, class_name=wish.class_name, user_id=origin["user_id"]
         )
         async with reading as taken:
             if taken.photos >= MIN_PHOTOS:
-                notices = [*taken.notices, *await self._advice(taken.crops, wish, base)]
+                notices = [*obstacles, *taken.notices, *await self._advice(taken.crops, wish, base)]
                 return await self._adopt_draft(
                     taken.folder, wish, form, origin, crops=taken.crops, notices=notices
                 )
@@ -213,7 +237,7 @@ class TrainingService:
                 form,
                 origin,
                 uploads=taken.usable.names,
-                notices=[too_few, *taken.notices],
+                notices=[too_few, *obstacles, *taken.notices],
             )
 
     def crop_files(self, draft: Draft) -> list[Path]:
@@ -239,6 +263,16 @@ class TrainingService:
         base = await asyncio.to_thread(check_wish, wish, settings, self._base, photos=0, age_restricted=True)
         pool = str(self._files.class_pool(base.alias))
         return spec_of(wish, settings, base, len(draft.used), pool)
+
+    async def _obstacles(self, asker: Asker, origin: Origin) -> list[Notice]:
+        """What a person has to wait for before they can start. Raises Refusal where they may not train."""
+        try:
+            await self._check_access(asker, origin)
+        except Refusal as refusal:
+            if refusal.code not in _PASSING:
+                raise
+            return [Notice(refusal.code, refusal.params)]
+        return []
 
     async def _check_access(self, asker: Asker, origin: Origin, tx: Connection | None = None) -> None:
         await self._access.check(

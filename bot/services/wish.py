@@ -39,18 +39,35 @@ class Wish(BaseModel):
     sample_prompt: str = ""
 
 
+def check_options(
+    wish: Wish, settings: GuildSettings, own_base: str, *, photos: int, age_restricted: bool
+) -> None:
+    """What only the command can put right: the form asks for none of it. Asks nobody on the network.
+
+    Raises Refusal: base_not_offered, too_many_steps, too_many_photos, prompt_too_long, word_never,
+    word_blocked.
+    """
+    offered = bases_offered(settings, own_base)
+    if wish.base is not None and wish.base not in offered:
+        raise Refusal("base_not_offered", base=wish.base, bases=", ".join(offered))
+    if wish.steps is not None and not 1 <= wish.steps <= settings.max_steps:
+        raise Refusal("too_many_steps", limit=settings.max_steps)
+    if photos > MAX_PHOTOS:
+        raise Refusal("too_many_photos", limit=MAX_PHOTOS)
+    if len(wish.sample_prompt) > MAX_PROMPT:
+        raise Refusal("prompt_too_long", length=len(wish.sample_prompt), limit=MAX_PROMPT)
+    check_prompt(settings, wish.sample_prompt, age_restricted=age_restricted)
+
+
 def check_wish(
     wish: Wish, settings: GuildSettings, own_base: str, *, photos: int, age_restricted: bool
 ) -> Base:
     """Everything that can be refused without looking at a photo; the base to start from.
 
-    Blocking: what this machine doesn't know of the base yet is asked of the Hub. Raises Refusal: bad_name,
-    bad_class, too_many_steps, base_not_offered, too_many_photos, prompt_too_long, word_never, word_blocked,
-    lora_as_base, and as `inference.bases.look_up` does.
+    Blocking: what this machine doesn't know of the base yet is asked of the Hub. Raises Refusal as
+    `check_options` does; bad_name, bad_class, lora_as_base; and as `inference.bases.look_up` does.
     """
-    offered = bases_offered(settings, own_base)
-    if wish.base is not None and wish.base not in offered:
-        raise Refusal("base_not_offered", base=wish.base, bases=", ".join(offered))
+    check_options(wish, settings, own_base, photos=photos, age_restricted=age_restricted)
     try:
         check_name(wish.name)
         base = look_up(wish.base or own_base).base
@@ -59,13 +76,6 @@ def check_wish(
         raise Refusal(error.code, base=wish.base or own_base) from error
     if not _CLASS_NAME.fullmatch(wish.class_name):
         raise Refusal("bad_class")
-    if wish.steps is not None and not 1 <= wish.steps <= settings.max_steps:
-        raise Refusal("too_many_steps", limit=settings.max_steps)
-    if photos > MAX_PHOTOS:
-        raise Refusal("too_many_photos", limit=MAX_PHOTOS)
-    if len(wish.sample_prompt) > MAX_PROMPT:
-        raise Refusal("prompt_too_long", length=len(wish.sample_prompt), limit=MAX_PROMPT)
-    check_prompt(settings, wish.sample_prompt, age_restricted=age_restricted)
     return base
 
 

@@ -146,6 +146,36 @@ async def test_an_open_form_leaves_the_photos_that_wait_alone(house: House) -> N
     assert [folder.name for folder in house.files.drafts.iterdir()] == [str(sent.id)]
 
 
+async def test_who_has_to_wait_for_another_training_prepares_meanwhile(house: House) -> None:
+    service, first = house.training(max_jobs=1), await house.accept()
+    draft = await draft_of(service, uploads(3), **WISH)
+    assert len(draft.crops) == 3 and draft.notices == (("too_many_jobs", {"limit": 1}),)
+    with pytest.raises(Refusal, match="too_many_jobs"):
+        await service.start(draft.id, ANN)
+    await house.jobs.fail(first.id, "out_of_memory", "Too little memory.")
+    assert (await service.start(draft.id, ANN)).photos == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "wish", "code"),
+    [
+        ({"train_enabled": False}, {}, "training_disabled"),
+        ({"train_roles": (7,)}, {}, "not_allowed_role"),
+        ({"max_steps": 60}, {"steps": 61}, "too_many_steps"),
+        ({"words": ("axe",)}, {"sample_prompt": "me with an axe"}, "word_blocked"),
+        ({}, {"base": "sdxl"}, "base_not_offered"),
+    ],
+)
+async def test_what_no_form_can_put_right_is_said_before_anybody_chooses_photos(
+    house: House, settings: dict[str, Any], wish: dict[str, Any], code: str
+) -> None:
+    await house.settings.update(GUILD, **settings)
+    origin = {name: WISH[name] for name in ("user_id", "guild_id", "channel_id", "locale")}
+    with pytest.raises(Refusal, match=code):
+        await house.training().ask(Wish(name="").model_copy(update=wish), **origin)
+    assert await house.db.rows("SELECT id FROM drafts") == []
+
+
 async def test_too_many_photos_are_refused(house: House) -> None:
     with pytest.raises(Refusal, match="too_many_photos"):
         await accept(house.training(), uploads(3) * 7, **WISH)
