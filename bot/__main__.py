@@ -27,6 +27,10 @@ from inference.errors import ModelError
 
 log = logging.getLogger(__name__)
 
+_TOKEN_REFUSED = "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page."
+_AUTHENTICATION_FAILED = 4004
+"""The gateway's code for a token that was good at the log-in and is none any more: it was reset meanwhile."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status says whether it went well."""
@@ -51,14 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.filename} can't be used: {error.strerror}." if error.filename else error, file=sys.stderr
         )
     except discord.LoginFailure:
-        print(
-            "Discord did not accept DISCORD_TOKEN. Copy it again from your application's page.",
-            file=sys.stderr,
-        )
+        print(_TOKEN_REFUSED, file=sys.stderr)
     except discord.DiscordServerError as error:
         print(f"Discord is in trouble, try again later. It said: {error}", file=sys.stderr)
     except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
-        log.critical("Likeness ends: Discord closed the connection for good. %s", error)
+        refused = isinstance(error, discord.ConnectionClosed) and error.code == _AUTHENTICATION_FAILED
+        said = _TOKEN_REFUSED if refused else error
+        log.critical("Likeness ends: Discord closed the connection for good. %s", said)
     except PartEnded as error:
         log.critical("Likeness ends: %s", error, exc_info=error.__cause__)
     except Exception:

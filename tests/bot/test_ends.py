@@ -112,8 +112,8 @@ def test_a_defect_ends_it_with_its_traceback(
     assert "Likeness ends because of an unexpected error" in caplog.text and "out of ink" in caplog.text
 
 
-@pytest.mark.parametrize("code", [4004, 4014])
-async def test_a_gateway_that_closes_for_good_is_said(tmp_path: Path, code: int) -> None:
+@pytest.mark.parametrize(("code", "why"), [(4004, "Copy it again"), (4014, "privileged intents")])
+async def test_a_gateway_that_closes_for_good_is_said(tmp_path: Path, code: int, why: str) -> None:
     home = tmp_path / "home"
     async with stand_in() as there, bot_process(there, home) as bot:
         await eventually(lambda: "connected as Likeness" in bot.said(), STARTING)
@@ -121,7 +121,7 @@ async def test_a_gateway_that_closes_for_good_is_said(tmp_path: Path, code: int)
         assert await bot.process.wait() == 1
         assert "Traceback" not in bot.said()
         for said in (bot.said(), (home / "logs/bot.log").read_text(encoding="utf-8")):
-            assert "Likeness ends: Discord closed the connection for good" in said
+            assert "Likeness ends: Discord closed the connection for good" in said and why in said
 
 
 async def test_a_connection_that_ends_by_itself_is_no_good_end(
