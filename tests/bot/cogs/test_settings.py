@@ -113,7 +113,7 @@ async def test_the_language_changes_every_answer(here: World, panel: Interaction
     assert "本服务器的设置" in text_of(panel.response)
     assert "你可以用来画图的模型" in text_of((await here.visitor.slash(here.studio, "models")).response)
     refused = await train(here, consent=False)
-    assert "你同意吗" in text_of(refused.response)
+    assert "请按“我同意”" in text_of(refused.response)
 
 
 async def test_only_who_manages_the_server_may_touch_it(here: World, app: App) -> None:

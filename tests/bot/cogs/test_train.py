@@ -119,7 +119,7 @@ async def test_unusable_photos_and_common_names_are_told_but_stop_nothing(here: 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"consent": False}, "Until then I don't look at them"),
+        ({"consent": False}, "until then I don't look at them"),
         ({"name": "two words"}, "2 to 16 letters and digits"),
         ({"name": ""}, "2 to 16 letters and digits"),
         ({"class": "1!"}, "one or two plain English words"),
