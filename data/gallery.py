@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -139,13 +140,20 @@ class Gallery:
         user_id: int | None = None,
         words: str = "",
         since: float = 0,
+        channels: Collection[int] | None = None,
     ) -> list[Shared]:
-        """Posted entries of a guild: of one person where `user_id` is given, with all `words`, not older."""
+        """Posted entries of a guild: of one person where `user_id` is given, with all `words`, not older.
+
+        `channels` are those that count; by default all.
+        """
         conditions = ["guild_id = ?", "message_id IS NOT NULL", "created_at >= ?"]
         bound: list[Any] = [guild_id, since]
         if user_id is not None:
             conditions.append("user_id = ?")
             bound.append(user_id)
+        if channels is not None:
+            conditions.append(f"channel_id IN ({', '.join('?' * len(channels))})")
+            bound += channels
         for word in words.split():
             conditions.append("prompt LIKE ? ESCAPE '!'")
             bound.append(f"%{_literal(word)}%")
@@ -155,6 +163,14 @@ class Gallery:
             (*bound, limit, offset),
         )
         return [_shared(row) for row in rows]
+
+    async def channels(self, guild_id: int) -> list[int]:
+        """Where a guild's entries are posted."""
+        rows = await self._db.rows(
+            "SELECT DISTINCT channel_id FROM shared WHERE guild_id = ? AND channel_id IS NOT NULL",
+            (guild_id,),
+        )
+        return [int(row["channel_id"]) for row in rows]
 
     async def search(self, guild_id: int, words: str) -> int:
         """The number under which these words are kept."""

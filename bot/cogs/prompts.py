@@ -10,6 +10,7 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot.asking import ask_here, deliver
+from bot.channels import may_read
 from bot.rules import guild_of, may_see, member, shared_card
 from bot.services.refusal import Refusal
 from bot.showcase import render, thumbnails
@@ -121,7 +122,9 @@ async def _show(
     """Put a page into the answer that was begun."""
     app, guild_id = interaction.client.app, guild_of(interaction)
     words = await app.gallery.searched(search_id, guild_id) if order is Order.search else ""
-    page = await app.gallery.page(guild_id, order, number, user_id=interaction.user.id, words=words)
+    # What somebody may not read is not even counted: how many were found says what is in it.
+    readable = [one for one in await app.gallery.channels(guild_id) if may_read(interaction, one)]
+    page = await app.gallery.page(guild_id, order, number, readable, user_id=interaction.user.id, words=words)
     shown = [entry for entry in page.entries if may_see(interaction, entry.shared.channel_id)]
     files = await thumbnails(shown)
     view: ui.LayoutView = page_card(

@@ -9,6 +9,7 @@ import discord
 from bot.asking import ask_of, deliver
 from bot.locales import t
 from bot.rules import drawing, own_drawing, own_or_moderated_drawing
+from bot.services.draw_payload import DrawPayload
 from bot.services.refusal import Refusal
 from bot.showcase import gallery_channel, post_shared
 from bot.ui.buttons import on_press
@@ -82,12 +83,13 @@ async def upscale(interaction: discord.Interaction[LikenessBot], job_id: int, in
 @on_press("details", drawing)
 async def details(interaction: discord.Interaction[LikenessBot], job_id: int, _index: int) -> None:
     """Everything that made a drawing, for whoever presses."""
-    app = interaction.client.app
-    ask = await ask_of(interaction, job_id)
-    job, asked = await app.redrawing.original(job_id, ask.origin)
+    app, locale = interaction.client.app, await language_of(interaction)
+    job = await app.jobs.get(job_id)
+    if job is None:  # erased meanwhile
+        raise Refusal("no_such_job")
     model = await app.models.get(job.model_id) if job.model_id else None
     pictures = await app.pictures.of_job(job_id)
-    await show(interaction, details_card(ask.origin["locale"], job, asked, pictures, model))
+    await show(interaction, details_card(locale, job, DrawPayload.of(job), pictures, model))
 
 
 @on_press("share", own_drawing)

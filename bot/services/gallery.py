@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bot.services.access import Access
@@ -125,10 +126,24 @@ class GalleryService:
             raise Refusal("no_such_card")
         return voted
 
+    async def channels(self, guild_id: int) -> list[int]:
+        """Where a guild's entries are posted."""
+        return await self._gallery.channels(guild_id)
+
     async def page(
-        self, guild_id: int, order: Order, number: int, *, user_id: int | None = None, words: str = ""
+        self,
+        guild_id: int,
+        order: Order,
+        number: int,
+        channels: Collection[int],
+        *,
+        user_id: int | None = None,
+        words: str = "",
     ) -> Page:
-        """Page `number` (from 0) of a list; `mine` is of `user_id`, `search` has all `words`."""
+        """Page `number` (from 0) of a list of what stands in `channels`, those that the person may read.
+
+        `mine` is of `user_id`, `search` has all `words`.
+        """
         found = await self._gallery.page(
             guild_id,
             order,
@@ -136,6 +151,7 @@ class GalleryService:
             offset=number * PAGE,
             user_id=user_id if order is Order.mine else None,
             words=words if order is Order.search else "",
+            channels=channels,
         )
         return Page(await self.entries(found[:PAGE]), number, len(found) > PAGE)
 

@@ -212,9 +212,12 @@ async def test_who_cannot_see_the_gallery_finds_none_of_it(here: World, app: App
     for command in ("prompts new", "prompts top"):
         assert "**a cat**" in text_of((await here.visitor.slash(here.studio, command)).response)
         said = text_of((await friend.slash(here.studio, command)).response)
-        assert "a cat" not in said and "1 more of this page" in said
-    found = await friend.slash(here.studio, "prompts search", words="cat")
-    assert "**a cat**" not in text_of(found.response)
+        assert "Nothing here yet" in said
+    found, none = [
+        text_of((await friend.slash(here.studio, "prompts search", words=word)).response).replace(word, "")
+        for word in ("cat", "owl")
+    ]
+    assert found == none, "how many were found would say what is in it"
 
 
 async def test_the_digest_shows_only_what_its_readers_may_see(here: World, app: App) -> None:
@@ -244,6 +247,15 @@ async def test_who_may_not_write_in_the_gallery_is_drawn_for_alone(here: World, 
     assert DrawPayload.of(edited).private and len(readable.history()) == 1
     refused = await friend.slash(readable, "train")
     assert "You may not write in this channel" in text_of(refused.response)
+
+
+async def test_who_only_reads_is_told_the_details_and_needs_no_direct_message(here: World, app: App) -> None:
+    readable = hidden_from(here, app, "gallery", send_messages=False)
+    await here.visitor.slash(readable, "imagine", prompt="a cat", seed=7, count=1)
+    (card,) = await eventually(lambda: [one for one in readable.history() if "seed 7" in text_of(one)])
+    here.env.inject_error("POST", "/users/@me/channels", status=503)
+    told = await friend_of(here).click(card, label="Details")
+    assert "Drawing 1" in text_of(told.response)
 
 
 async def test_samples_ask_the_same_role_as_share(here: World, app: App) -> None:
