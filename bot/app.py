@@ -25,6 +25,7 @@ from bot.messenger import Messenger
 from bot.services.access import Access
 from bot.services.digest import Digest
 from bot.services.downloads import Downloads
+from bot.services.drafting import Drafting
 from bot.services.endpoint_accounts import EndpointAccounts
 from bot.services.endpoint_deploys import EndpointDeploys
 from bot.services.endpoint_hub import EndpointHub
@@ -108,6 +109,7 @@ class App:
     endpoints: EndpointService
     endpoint_accounts: EndpointAccounts
     endpoint_deploys: EndpointDeploys
+    drafting: Drafting
     training: TrainingService
     imagining: ImagineService
     redrawing: Redrawing
@@ -203,6 +205,14 @@ class App:
             self.db, self.files, self.dispatcher, self.publishing.halt, erased=self.janitor.wake
         )
         self.downloads = Downloads(self.db, self.files)
+        self.drafting = Drafting(
+            self.db,
+            self.files,
+            self.settings,
+            self.access,
+            Intake(self.files),
+            base=self.config.base,
+        )
         self.training = TrainingService(
             self.db,
             self.files,
@@ -210,7 +220,7 @@ class App:
             self.settings,
             self.access,
             self.estimates,
-            Intake(self.files),
+            self.drafting,
             base=self.config.base,
             wake=self.dispatcher.wake,
         )

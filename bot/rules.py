@@ -139,7 +139,7 @@ async def own_handover(interaction: Interaction, handover_id: int) -> None:
 
 async def own_draft(interaction: Interaction, draft_id: int) -> None:
     """Whose photos they are, in the server where they would be trained on."""
-    draft = await interaction.client.app.training.of(draft_id, interaction.user.id)
+    draft = await interaction.client.app.drafting.of(draft_id, interaction.user.id)
     if draft.guild_id != interaction.guild_id:
         raise Refusal("draft_gone")
 

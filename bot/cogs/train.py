@@ -147,7 +147,7 @@ async def submit(
     interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int, answers: Answers
 ) -> None:
     """Take over what was filled into the form, with what stood in the draft that it was opened on."""
-    form = await interaction.client.app.training.of(draft_id, interaction.user.id)
+    form = await interaction.client.app.drafting.of(draft_id, interaction.user.id)
     typed = {"name": answers.text("name").strip(), "class_name": answers.chosen("class")[0]}
     wish = Wish.model_validate_json(form.wish).model_copy(update=typed)
     photos = [*form.attached, *answers.files("photos"), *answers.files("more_photos")]
@@ -158,8 +158,8 @@ async def _open_form(
     interaction: discord.Interaction[LikenessBot], wish: Wish, photos: Sequence[Attached] = ()
 ) -> None:
     origin = await origin_of(interaction)
-    training = interaction.client.app.training
-    draft = await training.ask(wish, photos, asker=asker_of(interaction), **origin)
+    drafting = interaction.client.app.drafting
+    draft = await drafting.ask(wish, photos, asker=asker_of(interaction), **origin)
     await interaction.response.send_modal(TrainForm(origin["locale"], draft))
 
 
@@ -179,8 +179,8 @@ async def _prepare(
         await interaction.response.defer(ephemeral=True, thinking=True)
     http = interaction.client.http
     uploads = [Upload(photo.filename, partial(_fetch, http, photo)) for photo in photos]
-    training = interaction.client.app.training
-    draft = await training.draft(uploads, wish, consent=consent, form=form, asker=asker, **origin)
+    drafting = interaction.client.app.drafting
+    draft = await drafting.draft(uploads, wish, consent=consent, form=form, asker=asker, **origin)
     await _show_draft(interaction, draft, in_place=again)
 
 
@@ -188,8 +188,8 @@ async def _prepare(
 async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The person may use the photos: now they are looked at."""
     await interaction.response.defer()
-    training = interaction.client.app.training
-    draft = await training.agree(draft_id, interaction.user.id, asker_of(interaction))
+    drafting = interaction.client.app.drafting
+    draft = await drafting.agree(draft_id, interaction.user.id, asker_of(interaction))
     await _show_draft(interaction, draft, in_place=True)
 
 
@@ -206,21 +206,21 @@ async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
 @on_press("photos", own_draft)
 async def change_photos(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The form again, as it was filled in, for other photos, or for more where there were too few."""
-    draft = await interaction.client.app.training.of(draft_id, interaction.user.id)
+    draft = await interaction.client.app.drafting.of(draft_id, interaction.user.id)
     await interaction.response.send_modal(TrainForm(await language_of(interaction), draft))
 
 
 @on_press("discard", own_draft)
 async def discard(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The photos go at once."""
-    await interaction.client.app.training.discard(draft_id, interaction.user.id)
+    await interaction.client.app.drafting.discard(draft_id, interaction.user.id)
     await replace(interaction, note(t(await language_of(interaction), "sheet.discarded"), Accent.done))
 
 
 @on_pick(own_draft)
 async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, places: list[int]) -> None:
     """Other crops are used."""
-    draft = await interaction.client.app.training.use(draft_id, interaction.user.id, places)
+    draft = await interaction.client.app.drafting.use(draft_id, interaction.user.id, places)
     await interaction.response.defer()
     await _show_draft(interaction, draft, in_place=True)
 
@@ -230,21 +230,21 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     """The sandbox's shortcut: the bundled toy selfies, whose person is drawn and needs no consent."""
     origin = await origin_of(interaction)
     await interaction.response.defer(ephemeral=True, thinking=True)
-    training = interaction.client.app.training
-    draft = await training.draft(selfies(), Wish(name=SELFIES_NAME), consent=True, **origin)
-    job = await training.start(draft.id, interaction.user.id)
+    app = interaction.client.app
+    draft = await app.drafting.draft(selfies(), Wish(name=SELFIES_NAME), consent=True, **origin)
+    job = await app.training.start(draft.id, interaction.user.id)
     await show(interaction, await _started(interaction, job, origin["locale"]))
 
 
 async def _show_draft(interaction: discord.Interaction[LikenessBot], draft: Draft, *, in_place: bool) -> None:
     """The contact sheet, or what is missing for one."""
-    training, locale = interaction.client.app.training, await language_of(interaction)
+    app, locale = interaction.client.app, await language_of(interaction)
     put = replace if in_place else show
     if not draft.crops:
         await put(interaction, missing_card(locale, draft))
         return
-    prospect = await training.prospect(draft)
-    picture = await asyncio.to_thread(contact_sheet, draft.crops, training.crop_files(draft))
+    prospect = await app.training.prospect(draft)
+    picture = await asyncio.to_thread(contact_sheet, draft.crops, app.drafting.crop_files(draft))
     await put(interaction, sheet_card(locale, prospect, picture), [picture])
 
 

@@ -268,7 +268,7 @@ async def told(app: App, job_id: int) -> bool:
 async def train_here(app: App, here: World) -> Job:
     """A training of the toy selfies that was started and has a card."""
     origin = Origin(user_id=here.visitor.id, guild_id=here.guild.id, channel_id=here.studio.id, locale="en")
-    draft = await app.training.draft(selfies(), Wish(name="abraza"), consent=True, **origin)
+    draft = await app.drafting.draft(selfies(), Wish(name="abraza"), consent=True, **origin)
     job = await app.training.start(draft.id, here.visitor.id)
     await post_card(app, job, here.studio.id)
     return job

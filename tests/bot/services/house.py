@@ -14,6 +14,7 @@ from PIL import Image
 
 from bot.gpu.base import Gpu
 from bot.services.access import Access
+from bot.services.drafting import Drafting
 from bot.services.endpoints import EndpointService
 from bot.services.estimates import Estimates
 from bot.services.faces import Faces
@@ -97,6 +98,10 @@ class House:
     def wake(self) -> None:
         self.woken += 1
 
+    def drafting(self, base: str = "mini", max_jobs: int = 2) -> Drafting:
+        access = Access(self.db, self.jobs, self.settings, max_train_jobs=max_jobs, max_draw_jobs=5)
+        return Drafting(self.db, self.files, self.settings, access, self.intake, base=base)
+
     def training(self, base: str = "mini", max_jobs: int = 2) -> TrainingService:
         return TrainingService(
             self.db,
@@ -105,7 +110,7 @@ class House:
             self.settings,
             Access(self.db, self.jobs, self.settings, max_train_jobs=max_jobs, max_draw_jobs=5),
             self.estimates,
-            self.intake,
+            self.drafting(base, max_jobs),
             base=base,
             wake=self.wake,
         )
@@ -161,7 +166,7 @@ class House:
         return OwnedModels(self.db, self.files, self.models, self.jobs.cancel, halt=self.halt)
 
     async def draft(self, user: int = ANN, photos: int = 3) -> Draft:
-        return await self.training().draft(
+        return await self.drafting().draft(
             uploads(photos),
             Wish(name="abraza"),
             consent=True,

@@ -92,7 +92,7 @@ async def assert_draft_is_whole(house: House) -> None:
     draft = await Drafts(house.db).get(1)
     assert [folder.name for folder in house.files.drafts.iterdir()] == (["1"] if draft else [])
     if draft is not None:
-        assert all(file.is_file() for file in house.training().crop_files(draft))
+        assert all(file.is_file() for file in house.drafting().crop_files(draft))
 
 
 async def check(home: Path, ended: Callable[[House, Job], Any]) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bot.services.drafting import Drafting
 from bot.services.intake import Upload
 from bot.services.refusal import Refusal
-from bot.services.training import TrainingService
 from bot.services.wish import Wish
 from data.drafts import Draft
 from data.jobs import Job, JobKind, JobState
@@ -36,16 +36,18 @@ class Accepted:
     codes: tuple[str, ...]
 
 
-async def accept(service: TrainingService, uploads: list[Upload], **options: Any) -> Accepted:
+async def accept(
+    house: House, uploads: list[Upload], *, own_base: str = "mini", max_jobs: int = 2, **options: Any
+) -> Accepted:
     """A draft, started at once."""
-    draft = await draft_of(service, uploads, **options)
-    job = await service.start(draft.id, draft.user_id)
+    draft = await draft_of(house.drafting(own_base, max_jobs), uploads, **options)
+    job = await house.training(own_base, max_jobs).start(draft.id, draft.user_id)
     return Accepted(job, tuple(code for code, _ in draft.notices))
 
 
-async def draft_of(service: TrainingService, uploads: list[Upload], **options: Any) -> Draft:
+async def draft_of(drafting: Drafting, uploads: list[Upload], **options: Any) -> Draft:
     wish = Wish(**{name: options.pop(name) for name in list(options) if name in Wish.model_fields})
-    return await service.draft(uploads, wish, **options)
+    return await drafting.draft(uploads, wish, **options)
 
 
 async def assert_nothing_is_left(house: House) -> None:
@@ -55,7 +57,7 @@ async def assert_nothing_is_left(house: House) -> None:
 
 
 async def test_an_accepted_training_is_whole_on_disk_and_in_the_queue(house: House) -> None:
-    accepted = await accept(house.training(), uploads(6), **WISH, class_name="dog", steps=123)
+    accepted = await accept(house, uploads(6), **WISH, class_name="dog", steps=123)
     job = await house.job(accepted.job.id)
     assert (job.state, job.photos, job.steps, job.user_id, job.locale) == (JobState.queued, 6, 123, ANN, "en")
     assert job.consent_at
@@ -86,7 +88,7 @@ async def test_a_wish_that_can_not_be_met_is_refused_and_leaves_nothing(
     house: House, changes: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        await accept(house.training(), uploads(3), **WISH | changes)
+        await accept(house, uploads(3), **WISH | changes)
     assert refused.value.code == code
     await assert_nothing_is_left(house)
 
@@ -110,7 +112,7 @@ async def test_photos_wait_unread_for_consent_or_for_a_better_name(
     sent = uploads(3)
     with monkeypatch.context() as unread:
         unread.setattr("bot.services.intake.read_photos", nobody_may)
-        draft = await draft_of(house.training(), sent, **WISH | changes)
+        draft = await draft_of(house.drafting(), sent, **WISH | changes)
     assert [notice for notice, _ in draft.notices] == [code] and draft.crops == ()
     assert (draft.consent_at is None) is (changes.get("consent") is False)
     kept = [house.files.draft(draft.id) / str(place) for place in range(3)]
@@ -118,15 +120,15 @@ async def test_photos_wait_unread_for_consent_or_for_a_better_name(
     with pytest.raises(Refusal, match="too_few_photos"):
         await house.training().start(draft.id, ANN)
 
-    mended = await draft_of(house.training(), [], **WISH, form=draft)
+    mended = await draft_of(house.drafting(), [], **WISH, form=draft)
     assert len(mended.crops) == 3 and mended.consent_at and mended.uploads == ()
     assert [folder.name for folder in house.files.drafts.iterdir()] == [str(mended.id)]
     assert (await house.training().start(mended.id, ANN)).photos == 3
 
 
 async def test_who_agrees_twice_has_one_draft(house: House) -> None:
-    draft = await draft_of(house.training(), uploads(3), **WISH | {"consent": False})
-    presses = (house.training().agree(draft.id, ANN) for _ in range(2))
+    draft = await draft_of(house.drafting(), uploads(3), **WISH | {"consent": False})
+    presses = (house.drafting().agree(draft.id, ANN) for _ in range(2))
     late, agreed = sorted(
         await asyncio.gather(*presses, return_exceptions=True), key=lambda one: isinstance(one, Draft)
     )
@@ -137,18 +139,18 @@ async def test_who_agrees_twice_has_one_draft(house: House) -> None:
 
 async def test_an_open_form_leaves_the_photos_that_wait_alone(house: House) -> None:
     draft = await house.drafted()
-    opened = await house.training().ask(Wish(name="mojo", steps=77), **draft.origin)
-    assert await house.training().of(draft.id, ANN) == draft
-    sent = await draft_of(house.training(), uploads(2), **WISH | {"consent": False}, form=opened)
+    opened = await house.drafting().ask(Wish(name="mojo", steps=77), **draft.origin)
+    assert await house.drafting().of(draft.id, ANN) == draft
+    sent = await draft_of(house.drafting(), uploads(2), **WISH | {"consent": False}, form=opened)
     for gone in (draft, opened):
         with pytest.raises(Refusal, match="draft_gone"):
-            await house.training().of(gone.id, ANN)
+            await house.drafting().of(gone.id, ANN)
     assert [folder.name for folder in house.files.drafts.iterdir()] == [str(sent.id)]
 
 
 async def test_who_has_to_wait_for_another_training_prepares_meanwhile(house: House) -> None:
     service, first = house.training(max_jobs=1), await house.accept()
-    draft = await draft_of(service, uploads(3), **WISH)
+    draft = await draft_of(house.drafting(max_jobs=1), uploads(3), **WISH)
     assert len(draft.crops) == 3 and draft.notices == (("too_many_jobs", {"limit": 1}),)
     with pytest.raises(Refusal, match="too_many_jobs"):
         await service.start(draft.id, ANN)
@@ -172,13 +174,13 @@ async def test_what_no_form_can_put_right_is_said_before_anybody_chooses_photos(
     await house.settings.update(GUILD, **settings)
     origin = {name: WISH[name] for name in ("user_id", "guild_id", "channel_id", "locale")}
     with pytest.raises(Refusal, match=code):
-        await house.training().ask(Wish(name="").model_copy(update=wish), **origin)
+        await house.drafting().ask(Wish(name="").model_copy(update=wish), **origin)
     assert await house.db.rows("SELECT id FROM drafts") == []
 
 
 async def test_too_many_photos_are_refused(house: House) -> None:
     with pytest.raises(Refusal, match="too_many_photos"):
-        await accept(house.training(), uploads(3) * 7, **WISH)
+        await accept(house, uploads(3) * 7, **WISH)
     await assert_nothing_is_left(house)
 
 
@@ -189,7 +191,7 @@ async def test_too_few_photos_are_kept_until_there_are_more(house: House) -> Non
         upload("cut.jpg", (await good.fetch())[:2000]),
         upload("again.jpg", await good.fetch()),
     ]
-    draft = await draft_of(house.training(), [bad[0], good, bad[1], other, bad[2]], **WISH)
+    draft = await draft_of(house.drafting(), [bad[0], good, bad[1], other, bad[2]], **WISH)
     (code, params), *rejected = draft.notices
     assert (code, params["usable"], params["minimum"]) == ("too_few_photos", 2, 3)
     assert [(code, params["name"]) for code, params in rejected] == [
@@ -201,7 +203,7 @@ async def test_too_few_photos_are_kept_until_there_are_more(house: House) -> Non
     with pytest.raises(Refusal, match="too_few_photos"):
         await house.training().start(draft.id, ANN)
 
-    more = await draft_of(house.training(), uploads(4), **WISH, form=draft)
+    more = await draft_of(house.drafting(), uploads(4), **WISH, form=draft)
     assert len(more.crops) == 4
     assert [code for code, _ in more.notices] == ["duplicate", "duplicate"]
     assert (await house.training().start(more.id, ANN)).photos == 4
@@ -211,8 +213,9 @@ async def test_what_is_only_unwise_is_accepted_with_a_warning(house: House, tmp_
     # Not shaped like the mini model, whose drawn people no detector finds.
     base = copy_mini(tmp_path / "base", unet={"layers_per_block": 2})
     accepted = await accept(
-        house.training(base=str(base)),
+        house,
         [*uploads(3), upload("notes.txt", b"hello")],
+        own_base=str(base),
         **WISH | {"name": "table"},
     )
     assert accepted.codes == ("not_an_image", "no_face", "common_word")
@@ -220,12 +223,12 @@ async def test_what_is_only_unwise_is_accepted_with_a_warning(house: House, tmp_
 
 
 async def test_drawn_people_bring_no_warning_about_faces(house: House) -> None:
-    assert (await accept(house.training(), uploads(3), **WISH)).codes == ()
+    assert (await accept(house, uploads(3), **WISH)).codes == ()
 
 
 async def test_an_unknown_base_is_refused(house: House) -> None:
     with pytest.raises(Refusal) as refused:
-        await accept(house.training(base="no such model"), uploads(3), **WISH)
+        await accept(house, uploads(3), own_base="no such model", **WISH)
     assert (refused.value.code, refused.value.params) == ("unknown_base", {"base": "no such model"})
 
 
@@ -235,50 +238,49 @@ async def test_a_base_on_the_hub_is_looked_at_before_anybody_queues(
     folder = copy_mini(tmp_path / "base", unet={"sample_size": 32})
     with hub_of_bases(monkeypatch, tmp_path / "cache") as hub:
         hub.repos["ann/base"] = repository(folder)
-        accepted = await accept(house.training(base="ann/base"), uploads(3), **WISH)
+        accepted = await accept(house, uploads(3), own_base="ann/base", **WISH)
         with Image.open(house.files.job(accepted.job.id) / "photos" / "00.png") as photo:
             assert photo.size == (128, 128)
         (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
         hub.repos["ann/torn"] = repository(folder)
         with pytest.raises(Refusal, match="base_incomplete"):
-            await accept(house.training(base="ann/torn"), uploads(3), **WISH | {"user_id": BOB})
+            await accept(house, uploads(3), own_base="ann/torn", **WISH | {"user_id": BOB})
         assert not any(call.endswith(".safetensors") for call in hub.calls)
     assert len(await house.jobs.queued(JobKind.train)) == 1
 
 
 async def test_a_lora_as_the_base_is_trained_on_in_full_alone(house: House, tmp_path: Path) -> None:
-    service = house.training(base=str(write_lora(tmp_path / "lora")))
-    accepted = await accept(service, uploads(3), **WISH)
+    lora = str(write_lora(tmp_path / "lora"))
+    accepted = await accept(house, uploads(3), own_base=lora, **WISH)
     assert TrainSpec.model_validate_json(accepted.job.payload).recipe.method == "full"
     with pytest.raises(Refusal, match="lora_as_base"):
-        await accept(service, uploads(3), **WISH | {"user_id": BOB, "method": "lora"})
+        await accept(house, uploads(3), own_base=lora, **WISH | {"user_id": BOB, "method": "lora"})
 
 
 async def test_the_guild_decides_about_training_and_its_length(house: House) -> None:
     await house.settings.update(GUILD, max_steps=60, default_steps=50)
-    by_default = await accept(house.training(), uploads(3), **WISH)
+    by_default = await accept(house, uploads(3), **WISH)
     assert by_default.job.steps == 50
     with pytest.raises(Refusal) as refused:
-        await accept(house.training(), uploads(3), **WISH, steps=61)
+        await accept(house, uploads(3), **WISH, steps=61)
     assert (refused.value.code, refused.value.params) == ("too_many_steps", {"limit": 60})
     await house.settings.update(GUILD, default_steps=None)
-    assert (await accept(house.training(), uploads(3), **WISH)).job.steps == 60, "the rule asks for more"
+    assert (await accept(house, uploads(3), **WISH)).job.steps == 60, "the rule asks for more"
     await house.settings.update(GUILD, train_enabled=False)
     with pytest.raises(Refusal, match="training_disabled"):
-        await accept(house.training(), uploads(3), **WISH | {"user_id": BOB})
+        await accept(house, uploads(3), **WISH | {"user_id": BOB})
 
 
 async def test_one_person_can_not_take_all_places_even_at_once(house: House) -> None:
-    service = house.training(max_jobs=2)
     results = await asyncio.gather(
-        *(accept(service, uploads(3), **WISH) for _ in range(4)), return_exceptions=True
+        *(accept(house, uploads(3), **WISH) for _ in range(4)), return_exceptions=True
     )
     refused = [result for result in results if isinstance(result, Refusal)]
     assert [(refusal.code, refusal.params) for refusal in refused] == [("too_many_jobs", {"limit": 2})] * 2
     queued = await house.jobs.queued(JobKind.train)
     assert {folder.name for folder in house.files.jobs.iterdir()} == {str(job.id) for job in queued}
     assert len(queued) == 2
-    assert (await accept(service, uploads(3), **WISH | {"user_id": BOB})).job.user_id == BOB
+    assert (await accept(house, uploads(3), **WISH | {"user_id": BOB})).job.user_id == BOB
 
 
 async def test_a_full_disk_is_said_and_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +289,7 @@ async def test_a_full_disk_is_said_and_leaves_nothing(house: House, monkeypatch:
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Refusal) as refused:
-        await accept(house.training(), uploads(3), **WISH)
+        await accept(house, uploads(3), **WISH)
     assert refused.value.code == "disk_full"
     await assert_nothing_is_left(house)
 
@@ -296,7 +298,7 @@ async def test_a_full_database_is_said_and_leaves_nothing(house: House) -> None:
     await house.db.connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(Refusal) as refused:
         for _ in range(100):
-            await accept(house.training(max_jobs=100), uploads(3), **WISH, sample_prompt="me at sea " * 90)
+            await accept(house, uploads(3), max_jobs=100, **WISH, sample_prompt="me at sea " * 90)
     assert refused.value.code == "disk_full"
     queued = await house.jobs.queued(JobKind.train)
     assert {folder.name for folder in house.files.jobs.iterdir()} == {str(job.id) for job in queued}
