@@ -11,6 +11,8 @@ import time
 import uuid
 from pathlib import Path
 
+from data.ids import row_id
+
 _INCOMING = ".incoming"
 DATABASE = "likeness.sqlite3"
 SECRET_KEY = "secret.key"
@@ -191,7 +193,7 @@ class FileStore:
             return [
                 Path(one.path)
                 for one in entries
-                if (one.name.isdigit() and int(one.name) > newest)
+                if (row_id(one.name) or 0) > newest
                 or (one.name.endswith(_INCOMING) and one.stat().st_ctime < self._opened)
             ]
 

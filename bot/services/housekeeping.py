@@ -15,6 +15,7 @@ from bot.services.retention import Retention
 from data.database import Database
 from data.drafts import Drafts
 from data.files import FileStore
+from data.ids import row_id
 from data.jobs import Job, JobKind, Jobs, JobState
 from data.pictures import Pictures
 from data.settings import Settings
@@ -111,11 +112,11 @@ class Housekeeping:
     async def _sweep_logs(self) -> None:
         """Of trainings that are over for long, or that nobody knows."""
         old = time.time() - _KEEP_LOGS_SECONDS
-        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log"))):
-            number = log.stem.removeprefix("training-")
-            if not number.isdigit():
+        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log*"))):
+            number = row_id(log.name.removeprefix("training-").partition(".")[0])
+            if number is None:
                 continue
-            job = await self._jobs.get(int(number))
+            job = await self._jobs.get(number)
             if job is None or (job.finished_at is not None and job.finished_at < old):
                 await asyncio.to_thread(log.unlink, missing_ok=True)
 
@@ -192,7 +193,7 @@ def _remove_all_but(folder: Path, kept: str) -> None:
 async def _numbered(folder: Path) -> AsyncGenerator[Piece, None]:
     """The folders within that have a number for their name, some at a time."""
     with os.scandir(folder) as entries:
-        numbered = ((int(one.name), Path(one.path)) for one in entries if one.name.isdigit())
+        numbered = ((number, Path(one.path)) for one in entries if (number := row_id(one.name)) is not None)
         while piece := await asyncio.to_thread(lambda: dict(islice(numbered, _PIECE))):
             yield piece
 
