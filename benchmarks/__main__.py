@@ -1,6 +1,7 @@
 """`python -m benchmarks`: figures that this machine can measure, as a table and in `out/bench/speed.json`.
 
-With a name it measures that alone, such as `python -m benchmarks pictures`, and takes its options.
+With a name it measures that alone, such as `python -m benchmarks pictures`, and takes its options. Those that
+take long, `growth` and `chaos`, have to be named.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from data.cores import share_cores
 
 NAMES = (
     "speed", "attributes", "training", "pictures", "switching", "sharing", "journey", "load", "intake",
-    "erasing", "growth", "chaos",
+    "erasing",
 )  # fmt: skip
+LONG = ("growth", "chaos")
 
 
 def main(words: list[str]) -> int:
@@ -28,7 +30,7 @@ def main(words: list[str]) -> int:
         # Each in a process of its own: none leaves memory or a warm cache to the next.
         return max(subprocess.run([sys.executable, "-m", "benchmarks", name]).returncode for name in NAMES)
     chooser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    chooser.add_argument("name", choices=NAMES)
+    chooser.add_argument("name", choices=(*NAMES, *LONG))
     name = chooser.parse_args(words[:1]).name
     share_cores()
     benchmark = importlib.import_module(f"benchmarks.{name}")

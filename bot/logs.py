@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,6 @@ def shorten_logs(files: FileStore) -> None:
 
 
 def _logs(files: FileStore) -> Iterator[Path]:
-    yield from (log for log in files.logs.glob("*.log") if log.name != "bot.log")
-    for folder in (files.jobs, files.handovers):
-        yield from folder.glob("*/*.log")
+    for folder in (files.logs, *files.jobs.iterdir(), *files.handovers.iterdir()):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # its job ended meanwhile
+            yield from (log for log in folder.glob("*.log") if log.name != "bot.log")

@@ -40,7 +40,7 @@ class Unwritable(CodedError):
 
 
 async def until_written(write: Callable[[], Awaitable[Result]]) -> Result:
-    """Do a write, which is one whole transaction, again and again until the database takes it.
+    """Do a write, one whole transaction or what may be repeated, again and again until the database takes it.
 
     For what must not be lost. A person who waits had better be told to try again.
     """

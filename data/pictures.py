@@ -49,6 +49,9 @@ class Gone(NamedTuple):
     path: Path
 
 
+_TOLD_SECONDS = 24 * 3600.0
+"""For so long after a drawing's end the face may still try to show it, see `Announcer`."""
+
 _COLUMNS = ", ".join(field.name for field in fields(Picture))
 
 
@@ -137,20 +140,22 @@ class Pictures:
     async def expire(self, pictures: Sequence[int]) -> list[Gone]:
         """Mark pictures as expired; the files are the caller's to remove.
 
-        Samples of models stay, and so does what is shared, reported, or what a drawing is to begin with.
+        Samples of models stay, and so does what is shared, reported, or what a drawing is to begin with; and
+        what its owner may still have to be shown, for a day.
         """
+        now = time.time()
         async with self._db.transaction() as tx:
             rows = await tx.execute_fetchall(
                 "UPDATE pictures SET deleted_at = ?, expired = 1"
                 f" WHERE id IN ({', '.join('?' * len(pictures))}) AND deleted_at IS NULL"
                 " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND kind = 'draw'"
-                "             AND state NOT IN ('queued', 'running'))"
+                "             AND state NOT IN ('queued', 'running') AND (announced = 1 OR finished_at < ?))"
                 " AND NOT EXISTS (SELECT 1 FROM shared WHERE picture_id = pictures.id)"
                 " AND NOT EXISTS (SELECT 1 FROM reports WHERE job_id = pictures.job_id AND state = 'open')"
                 " AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'draw' AND state IN ('queued', 'running')"
                 "                 AND json_extract(payload, '$.init') = pictures.id)"
                 " RETURNING job_id, path",
-                (time.time(), *pictures),
+                (now, *pictures, now - _TOLD_SECONDS),
             )
         return [Gone(row["job_id"], self._files.absolute(row["path"])) for row in rows]
 

@@ -12,6 +12,7 @@ from bot.gpu.hearing import PATIENCE, Patience, hear
 from bot.gpu.processes import outcome, spawn, stop
 from bot.gpu.server import InferenceServer
 from bot.gpu.standby import Standby
+from data.errors import is_disk_full
 from inference.requests import DrawEvent, DrawRequest, Ready
 from trainer.events import Cancelled, Done, Failed, TrainEvent, parse_event
 
@@ -46,9 +47,8 @@ class LocalGpu:
             process = await self._trainer(job)
         except OSError as error:
             logger.exception("no trainer could be started for %s", job)
-            yield Failed(
-                code="trainer_lost", message=f"The training process can't be started: {error.strerror}."
-            )
+            code = "disk_full" if is_disk_full(error) else "trainer_lost"
+            yield Failed(code=code, message=f"The training process can't be started: {error.strerror}.")
             return
         try:
             async with aclosing(hear(process, parse_event, self._patience)) as events:

@@ -20,6 +20,7 @@ from bot.services.endpoints import PURPOSE as ENDPOINT
 from bot.services.work import MAX_ATTEMPTS, ROOM_SECONDS
 from data.database import Database, until_written
 from data.disk import replacing
+from data.errors import is_disk_full
 from data.files import FileStore
 from data.handovers import Handover, Handovers, State
 from data.jobs import Jobs
@@ -225,7 +226,8 @@ async def _events(
         process = await spawn("trainer", *words, "--supervised", log=log, environment=environment)
     except OSError as error:
         logger.exception("no process could be started")
-        yield Failed(code=LOST, message=f"The process can't be started: {error.strerror}.")
+        code = "disk_full" if is_disk_full(error) else LOST
+        yield Failed(code=code, message=f"The process can't be started: {error.strerror}.")
         return
     assert process.stdin is not None
     try:

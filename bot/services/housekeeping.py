@@ -111,8 +111,8 @@ class Housekeeping:
     async def _sweep_logs(self) -> None:
         """Of trainings that are over for long, or that nobody knows."""
         old = time.time() - _KEEP_LOGS_SECONDS
-        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log"))):
-            number = row_id(log.stem.removeprefix("training-"))
+        for log in await asyncio.to_thread(lambda: list(self._files.logs.glob("training-*.log*"))):
+            number = row_id(log.name.removeprefix("training-").partition(".")[0])
             if number is None:
                 continue
             job = await self._jobs.get(number)

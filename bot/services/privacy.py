@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from aiosqlite import Connection
 
-from data.database import Database
+from data.database import Database, until_written
 from data.files import FileStore, size_of
 from data.handovers import Whose
 from data.personal import Personal, Subject
@@ -122,37 +123,44 @@ class Privacy:
     async def resume(self) -> None:
         """At the start: go on with what a crash interrupted."""
         for subject, subject_id in await self._personal.unfinished():
-            await self._erase(subject, subject_id)
+            await until_written(partial(self._go_on, subject, subject_id))
 
     async def _erase(self, subject: Subject, subject_id: int) -> None:
+        await self._personal.begin_erasing(subject, subject_id)
+        # Carried through from here on: what the next start went on with would also erase what came later.
+        await until_written(lambda: self._go_on(subject, subject_id))
+
+    async def _go_on(self, subject: Subject, subject_id: int) -> None:
+        """Erase whatever is left; may be repeated."""
         column: Whose = "user_id" if subject == "user" else "guild_id"
         owner = "owner_id" if subject == "user" else "guild_id"
-        await self._personal.begin_erasing(subject, subject_id)
         await self._halt(column, subject_id)
         # Other people's drawings with these models can't be finished either.
         open_jobs = (
             "jobs WHERE state IN ('queued', 'running')"
             f" AND (model_id IN (SELECT id FROM models WHERE {owner} = ?) OR {column} = ?)"
         )
-        models: list[int] = []
         while True:
             # Until there are none: a training takes a while to stop, and people go on asking.
             while jobs := await self._ids(open_jobs, subject_id, subject_id):
                 await self._stop(jobs)
-            models += await self._ids(f"models WHERE {owner} = ?", subject_id)
             jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
             if len(jobs) <= _AT_ONCE:
                 break
             for first in range(0, len(jobs), _AT_ONCE):
-                batch = jobs[first : first + _AT_ONCE]
-                async with self._db.transaction() as tx:
-                    await self._take_down(subject, await self._personal.erase_jobs(batch, tx), tx)
-                await asyncio.to_thread(self._remove_files, batch, (), ())
+                await self._erase_some(subject, jobs[first : first + _AT_ONCE])
+        models = await self._ids(f"models WHERE {owner} = ?", subject_id)
         drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
         async with self._db.transaction() as tx:
             await self._take_down(subject, await self._personal.erase(subject, subject_id, tx), tx)
         await asyncio.to_thread(self._remove_files, jobs, models, drafts)
         self._erased()
+
+    async def _erase_some(self, subject: Subject, jobs: list[int]) -> None:
+        models = await self._ids(f"models WHERE job_id IN ({', '.join('?' * len(jobs))})", *jobs)
+        async with self._db.transaction() as tx:
+            await self._take_down(subject, await self._personal.erase_jobs(jobs, tx), tx)
+        await asyncio.to_thread(self._remove_files, jobs, models, ())
 
     async def _take_down(self, subject: Subject, shown: list[tuple[int, int]], tx: Connection) -> None:
         if subject == "user":  # a guild's messages are out of reach once the bot has left
@@ -164,7 +172,8 @@ class Privacy:
         for job in jobs:
             self._files.remove(self._files.job(job))
             self._files.remove(self._files.pictures(job))
-            (self._files.logs / f"training-{job}.log").unlink(missing_ok=True)
+            for end in ("", ".1"):  # the second is what `data.disk.shorten` may have put beside it
+                (self._files.logs / f"training-{job}.log{end}").unlink(missing_ok=True)
         for model in models:
             self._files.remove(self._files.model(model))
 

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -125,7 +126,8 @@ class Dispatcher:
         for job in await until_written(self._jobs.requeue_running):
             if job.fruitless >= MAX_ATTEMPTS:
                 code = "trainer_lost" if job.kind is JobKind.train else "server_lost"
-                await self._jobs.fail(job.id, code, "The job was interrupted again and again.")
+                fail = partial(self._jobs.fail, job.id, code, "The job was interrupted again and again.")
+                await until_written(fail)
         await self._announcer.start()
         self._tasks = [
             asyncio.create_task(self._serve(queue), name=f"serve-{queue.name}") for queue in self._queues
@@ -147,6 +149,7 @@ class Dispatcher:
         if self._tidying is not None:
             self._tidying.cancel()  # it may be among thousands of folders; the next start begins anew
             await asyncio.wait([self._tidying])
+        self._cleared.set()  # it may have been cancelled before it began
         # One that broke off by itself was told where somebody watches `tasks`; the others still end in order.
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._announcer.stop()

@@ -28,6 +28,21 @@ def test_a_process_goes_on_writing_into_a_log_that_was_emptied(files: FileStore)
     assert log.read_bytes() == b"afterwards\n"
 
 
+def test_a_job_may_end_while_logs_are_looked_at(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for job in (1, 2):
+        files.job(job).mkdir()
+        (files.job(job) / "trainer.log").touch()
+    (files.jobs / "stray file").touch()
+
+    def meanwhile(_log: Path, _most: int) -> None:
+        for job in (1, 2):
+            files.remove(files.job(job))
+
+    monkeypatch.setattr("bot.logs.shorten", meanwhile)
+    shorten_logs(files)
+    assert not files.job(1).exists()
+
+
 def test_logs_of_running_jobs_are_among_them_and_what_is_small_or_the_bots_own_is_left(
     files: FileStore,
 ) -> None:

@@ -1,8 +1,11 @@
 """Real trainers and a real inference server, on the bundled mini model."""
 
 import asyncio
+import errno
+import os
 import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -57,6 +60,17 @@ def assert_no_secrets(process: psutil.Process) -> None:
     environment = process.environ()
     assert environment["MALLOC_ARENA_MAX"] == "2"
     assert environment["HF_HUB_OFFLINE"] == "1" and SECRET not in environment.values()
+
+
+async def test_a_trainer_that_finds_no_room_to_begin_is_told_from_one_that_is_lost(
+    gpu: LocalGpu, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*words: str, log: Path) -> Process:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log))
+
+    monkeypatch.setattr("bot.gpu.local.spawn", full)
+    (failed,) = await collect(gpu.train(job))
+    assert isinstance(failed, Failed) and failed.code == "disk_full"
 
 
 async def test_the_drawing_process_is_told_how_much_it_may_keep(tmp_path: Path) -> None:

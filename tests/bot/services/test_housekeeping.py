@@ -1,6 +1,8 @@
 import os
 import time
 
+import pytest
+
 from bot.services.housekeeping import Housekeeping
 from tests.bot.services.house import GUILD, House, Recorder, serving
 from tests.fakes import ScriptedGpu
@@ -133,6 +135,18 @@ async def test_logs_of_trainings_go_after_a_month(house: House) -> None:
             await tx.execute(
                 "UPDATE jobs SET finished_at = ? WHERE id = ?", (time.time() - days * DAY, job.id)
             )
-        (house.files.logs / f"training-{job.id}.log").write_text("what happened")
+        for end in ("", ".1"):
+            (house.files.logs / f"training-{job.id}.log{end}").write_text("what happened")
     await housekeeping(house).sweep()
-    assert [log.name for log in house.files.logs.glob("training-*")] == [f"training-{recent.id}.log"]
+    kept = {log.name for log in house.files.logs.glob("training-*")}
+    assert kept == {f"training-{recent.id}.log", f"training-{recent.id}.log.1"}
+
+
+@pytest.mark.parametrize("name", ["²", "9" * 30])
+async def test_names_that_only_look_like_numbers_hold_nothing_up(house: House, name: str) -> None:
+    folders = [house.files.home / place / name for place in ("jobs", "drafts", "models", "pictures")]
+    for folder in folders:
+        folder.mkdir()
+    (house.files.logs / f"training-{name}.log").touch()
+    await swept(house)
+    assert all(folder.is_dir() for folder in folders)

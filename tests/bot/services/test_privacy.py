@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aiosqlite import Connection
 from pydantic import SecretStr
 
 from bot.services.housekeeping import Housekeeping
 from bot.services.privacy import Privacy
+from data import database
+from data.database import Unwritable
 from data.handovers import Whose
 from data.jobs import Job, JobKind
 from data.personal import PERSON
@@ -104,7 +109,8 @@ async def model(house: House, owner: int = ANN, guild: int = GUILD) -> int:
     (made.path / "weights").write_bytes(b"x" * 5000)
     async with house.db.transaction() as tx:
         await house.jobs.set_model(job.id, made.id, tx)
-    (house.files.logs / f"training-{job.id}.log").write_text("log")
+    for end in ("", ".1"):
+        (house.files.logs / f"training-{job.id}.log{end}").write_text("log")
     return made.id
 
 
@@ -152,7 +158,7 @@ async def test_everything_of_a_person_goes_and_nothing_of_others(
     assert await house.db.rows("PRAGMA foreign_key_check") == []
     left = [house.files.pictures(wish.id), house.files.model(mine), house.files.job(waiting.id)]
     assert [path for path in left if path.exists()] == []
-    assert not list(house.files.logs.glob(f"training-{mine}.log"))
+    assert not list(house.files.logs.glob(f"training-{mine}.log*"))
     assert {waiting.id, with_mine.id} <= set(stopper.waited)
 
     assert await house.models.get(theirs) is not None
@@ -196,7 +202,7 @@ async def test_a_crash_between_rows_and_files_is_finished_at_the_next_start(
     await housekeeping.start()
     await housekeeping.sweep()
     assert not house.files.pictures(wish.id).exists() and not house.files.model(mine).exists()
-    assert list(house.files.logs.glob("training-*.log")) == []
+    assert list(house.files.logs.glob("training-*")) == []
 
 
 async def test_many_drawings_go_in_steps_and_a_crash_between_two_is_no_end(
@@ -221,9 +227,9 @@ async def test_many_drawings_go_in_steps_and_a_crash_between_two_is_no_end(
     later = await house.imagine(user=ANN)
 
     monkeypatch.undo()
-    await privacy.resume()
     housekeeping = Housekeeping(house.db, house.files, house.jobs, house.pictures)
     await housekeeping.start()
+    await privacy.resume()
     await housekeeping.sweep()
     assert [tuple(row) for row in await house.db.rows("SELECT id FROM jobs")] == [(theirs.id,)]
     assert await house.db.rows("PRAGMA foreign_key_check") == []
@@ -234,6 +240,47 @@ async def test_many_drawings_go_in_steps_and_a_crash_between_two_is_no_end(
     await house.imagine(user=ANN)
     await privacy.resume()
     assert len(await house.db.rows("SELECT id FROM jobs WHERE user_id = ?", (ANN,))) == 1, "done is done"
+
+
+async def test_a_database_that_is_held_meanwhile_breaks_no_erasing_off(
+    house: House, privacy: Privacy, stopper: Stopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await drawing(house)
+    await house.db.connection.execute("PRAGMA busy_timeout = 10")
+    monkeypatch.setattr(database, "_RETRY_SECONDS", 0.01)
+    with closing(sqlite3.connect(house.files.database, check_same_thread=False)) as other:
+        halt, halts = stopper.halt, []
+
+        async def held(whose: Whose, value: int) -> None:
+            halts.append(value)
+            other.execute("BEGIN IMMEDIATE") if len(halts) == 1 else other.rollback()
+            await halt(whose, value)
+
+        monkeypatch.setattr(privacy, "_halt", held)
+        await privacy.erase_person(ANN)
+    assert len(halts) == 2 and await house.db.rows("SELECT * FROM jobs") == []
+    assert await house.db.rows("SELECT * FROM erasures") == [], "or a later start erases what comes now"
+
+
+async def test_no_model_is_left_where_an_erasing_in_steps_is_held_up_between_two(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.services.privacy._AT_ONCE", 1)
+    monkeypatch.setattr(database, "_RETRY_SECONDS", 0.01)
+    mine = await model(house)
+    await drawing(house)
+    erase, held = privacy._personal.erase_jobs, []
+
+    async def hold(jobs: list[int], tx: Connection) -> list[tuple[int, int]]:
+        held.append(jobs)
+        if len(held) == 2:
+            raise Unwritable("database_busy", "The database can't be written now.")
+        return await erase(jobs, tx)
+
+    monkeypatch.setattr(privacy._personal, "erase_jobs", hold)
+    await privacy.erase_person(ANN)
+    assert len(held) >= 2 and await house.db.rows("SELECT * FROM models") == []
+    assert not house.files.model(mine).exists()
 
 
 async def test_the_summary_counts_and_measures(house: House, privacy: Privacy) -> None:

@@ -1,5 +1,6 @@
 """The dispatcher with a scripted GPU: what can't be made to happen with the real one at the right moment."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -34,6 +35,13 @@ async def test_a_training_ends_as_model_and_samples_without_its_photos(
     assert (house.files.logs / f"training-{job.id}.log").read_text() == "log"
     assert [(end.id, end.state) for end in recorder.ends] == [(job.id, JobState.done)]
     assert recorder.changes, "progress was shown"
+
+
+async def test_a_stop_that_follows_the_start_at_once_ends(house: House, recorder: Recorder) -> None:
+    dispatcher = house.dispatcher(ScriptedGpu(), recorder)
+    await dispatcher.start()
+    async with asyncio.timeout(30):
+        await dispatcher.stop()
 
 
 async def test_a_drawing_ends_as_pictures(house: House, recorder: Recorder) -> None:

@@ -53,6 +53,19 @@ def on_disk(house: House, *jobs: Job) -> list[str]:
     ]
 
 
+async def test_pictures_that_nobody_was_shown_yet_stay_for_a_day(house: House) -> None:
+    jobs = [await drawn(house, days_ago=0, count=4) for _ in range(4)]
+    await house.settings.update(GUILD, most_pictures=10)
+    async with house.db.transaction() as tx:
+        await tx.execute("UPDATE jobs SET announced = 0")
+    await retention(house).make_room(ANN, GUILD)
+    assert len(on_disk(house, *jobs)) == 16
+    async with house.db.transaction() as tx:
+        await tx.execute("UPDATE jobs SET finished_at = finished_at - ?", (2 * DAY,))
+    await retention(house).make_room(ANN, GUILD)
+    assert len(on_disk(house, *jobs)) == 10
+
+
 async def test_pictures_stay_for_ever_where_nothing_is_set(house: House) -> None:
     job = await drawn(house, days_ago=5000)
     await retention(house).expire()
