@@ -116,7 +116,10 @@ async def deliver(
     cut = await asyncio.to_thread(unread, asked.base, asked.prompt)
     if cut:
         said.append(t(locale, "draw.cut", cut=quoted(cut, 200)))
-    if said:
-        await answer(interaction, "\n".join(said), Accent.waiting)
-    else:
-        await interaction.delete_original_response()
+    try:
+        if said:
+            await answer(interaction, "\n".join(said), Accent.waiting)
+        else:
+            await interaction.delete_original_response()
+    except FAULTS as error:  # the drawing is in the queue: who is told to try again would have it twice
+        log.warning("who asked for job %d could not be answered: %s", job.id, error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,12 +75,13 @@ class Cards(Ends):
         self._live: Recent[int, _Live] = Recent(_REMEMBERED)
         self._begun = time.time()
         self._unposted: Recent[int, float] = Recent(_REMEMBERED)
-        """Jobs whose card could not be posted, and when that is tried again."""
+        """Jobs whose card could not be posted, and when that is tried again, if ever."""
 
     def post_later(self, job_id: int) -> None:
         """Post a job's card without the command that should have."""
-        self._unposted[job_id] = asyncio.get_running_loop().time() + POST_AGAIN_SECONDS
-        self._app.dispatcher.job_changed(job_id)
+        loop = asyncio.get_running_loop()
+        self._unposted[job_id] = due = loop.time() + POST_AGAIN_SECONDS
+        loop.call_at(due, self._app.dispatcher.job_changed, job_id)
 
     def posted(self, job_id: int, live: _Live) -> None:
         """A job's card is there. The job may have moved on before there was a card to show that on."""
@@ -110,17 +112,16 @@ class Cards(Ends):
 
     async def _post_forgotten(self, job: Job) -> None:
         """Post the first card where nobody else will: the command could not, or ended with its process."""
-        loop, due = asyncio.get_running_loop(), self._unposted.get(job.id)
-        if due is None and job.created_at >= self._begun:
-            return
-        if due is not None and loop.time() < due:
-            loop.call_at(due, self._app.dispatcher.job_changed, job.id)
+        due = self._unposted.get(job.id, math.inf if job.created_at >= self._begun else 0)
+        if asyncio.get_running_loop().time() < due:
             return
         await self._app.bot.up.wait()
         try:
             await post_card(self._app, job, job.channel_id)
         except FAULTS as error:
             log.warning("the card of job %s could not be posted: %s", job.id, error)
+            if fault_of(error) is not Fault.trouble:
+                self._unposted[job.id] = math.inf
 
     async def _progress(self, job: Job, live: _Live) -> None:
         """Edit a live card, if it would change; of its pictures only those go up that did."""

@@ -40,12 +40,30 @@ def fault_of(error: BaseException) -> Fault | None:
         return None
     if error.status == 429 or error.status >= 500:
         return Fault.trouble
-    return Fault.gone if error.status in (403, 404) or error.code == _ARCHIVED else Fault.refused
+    return Fault.gone if error.status in (403, 404) or archived(error) else Fault.refused
 
 
 def too_large(error: discord.HTTPException) -> bool:
     """Whether it was the files that Discord did not take."""
     return error.status == _TOO_LARGE
+
+
+def archived(error: discord.HTTPException) -> bool:
+    """Whether it was about something in an archived thread, where nothing can be changed."""
+    return error.code == _ARCHIVED
+
+
+def said(error: BaseException) -> str:
+    """What an error says; of a time-out, which says nothing, its name."""
+    return str(error) or type(error).__name__
+
+
+def tell(log: logging.Logger, error: Exception, about: str) -> None:
+    """Log what went wrong: Discord's troubles in a sentence, a defect of ours with its traceback."""
+    if fault_of(error) is None:
+        log.error("%s", about, exc_info=error)
+    else:
+        log.warning("%s: %s", about, said(error))
 
 
 @contextmanager

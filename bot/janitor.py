@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.faults import FAULTS
 from bot.messenger import Place
+from data.database import until_written
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -50,7 +51,7 @@ class Janitor:
 
     async def take_down(self, place: Place) -> None:
         """Have one more message removed."""
-        await self._app.removals.add(*place)
+        await until_written(lambda: self._app.removals.add(*place))
         self.wake()
 
     async def remove_messages(self) -> None:

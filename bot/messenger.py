@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 import discord
 from discord import ui
 
-from bot.faults import CUT, UNKNOWN_CHANNEL, Fault, fault_of, too_large
+from bot.faults import CUT, UNKNOWN_CHANNEL, Fault, archived, fault_of, said, too_large
 from bot.pace import Lane, Pace, Rank, Turn
 from data.database import until_written
 from data.recent import Recent
@@ -128,13 +128,24 @@ class Messenger:
     async def remove(self, place: Place) -> None:
         """Delete a message; nothing happens where it is gone."""
         message = self._message(place)
+
+        async def delete() -> None:
+            try:
+                await message.delete()
+            except discord.HTTPException as error:
+                thread = await self._client.fetch_channel(place.channel_id) if archived(error) else None
+                if not isinstance(thread, discord.Thread):
+                    raise
+                await thread.edit(archived=False)
+                await message.delete()
+
         try:
-            await self._call(
-                "delete", place.channel_id, f"removal:{place.message_id}", Rank.end, message.delete
-            )
+            await self._call("delete", place.channel_id, f"removal:{place.message_id}", Rank.end, delete)
         except discord.HTTPException as error:
             if fault_of(error) is Fault.trouble:
                 raise
+            if not isinstance(error, discord.NotFound):
+                log.warning("message %d can't be removed: %s", place.message_id, error)
 
     async def _edit(self, subject: Subject, place: Place, render: Render, rank: Rank) -> Shown | None:
         """The message, edited if there was anything new to show; None when it can't be edited any more."""
@@ -157,12 +168,11 @@ class Messenger:
 
     async def _post(
         self, subject: Subject, render: Render, rank: Rank, replaces: Place | None
-    ) -> discord.Message | None:
+    ) -> Shown | None:
         if subject.channel_id in self._gone:
             return None
         channel = self._client.get_partial_messageable(subject.channel_id, guild_id=subject.guild_id)
         nonce = _nonce(subject, replaces)
-
         sent: Sheet | None = None
 
         async def post() -> discord.Message | None:
@@ -174,18 +184,21 @@ class Messenger:
             sent, files = sheet, [file for file in sheet.files if isinstance(file, discord.File)]
             for file in files:
                 file.reset()
-            message = await channel.send(view=sheet.view, files=files, nonce=nonce)
-            if _words(message.components) != _words(sheet.view.walk_children()):
-                # An earlier post whose answer was lost: it is there, and shows what was true then.
-                again = await render()
-                return await message.edit(view=again.view, attachments=again.files) if again else message
-            return message
+            return await channel.send(view=sheet.view, files=files, nonce=nonce)
 
         message = await self._call("post", subject.channel_id, subject.key, rank, post)
-        if message is not None:
-            place = Place(message.channel.id, message.id)
-            if not await until_written(lambda: subject.keep(place)):
-                await self._discard(place)
+        if message is None or sent is None:
+            return None
+        place = Place(message.channel.id, message.id)
+        if not await until_written(lambda: subject.keep(place)):
+            await self._discard(place)
+            return message
+        if replaces is not None:
+            # It may be there all the same, as in an archived thread, with buttons that nobody keeps true.
+            await self._discard(replaces)
+        if _words(message.components) != _words(sent.view.walk_children()):
+            # An earlier post whose answer was lost: it is there, and shows what was true then.
+            return await self._edit(subject, place, render, rank) or message
         return message
 
     async def _call(
@@ -200,7 +213,7 @@ class Messenger:
                 try:
                     return await call()
                 except CUT as error:
-                    log.info("once more, for %s: %s", key, error or type(error).__name__)
+                    log.info("once more, for %s: %s", key, said(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._pace.wait()
                 return await call()

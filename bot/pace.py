@@ -54,7 +54,7 @@ class Lane:
         return not self._going
 
     def when_idle(self, key: str, then: Callable[[], None]) -> None:
-        """Call `then` once nothing goes on here: of what can wait one at a time, and only its newest."""
+        """Call the newest `then` of each key once nothing goes on here; only one of them will find it so."""
         self._spare[key] = then
 
     @asynccontextmanager
@@ -84,8 +84,11 @@ class Lane:
             turn.come.set()
             return
         self._going -= 1
-        if self.idle and self._spare:
-            self._spare.pop(next(iter(self._spare)))()
+        if self.idle:
+            # All: the first may have nothing to call any more, and then nobody would come for the others.
+            spare, self._spare = self._spare, {}
+            for then in spare.values():
+                then()
 
 
 class Pace:

@@ -12,6 +12,7 @@ from bot.faults import FAULTS
 from bot.locales import language_for, t
 from bot.messenger import Sheet, Subject
 from bot.ui.look import Accent, note
+from data.database import until_written
 from data.settings import GuildSettings
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def tell_missing(app: App, guild: discord.Guild) -> None:
                 await app.messenger.show(Subject(f"{key}:{state}", channel.id, guild.id), sheet)
             except FAULTS as error:
                 log.warning("server %d could not be told: %s", guild.id, error)
-    await app.notes.put(key, state)
+    await until_written(lambda: app.notes.put(key, state))
 
 
 def _admins_channel(guild: discord.Guild, settings: GuildSettings) -> discord.TextChannel | None:

@@ -11,7 +11,7 @@ import discord
 from discord.http import Route
 from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 
-from bot.faults import CUT
+from bot.faults import CUT, said
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,7 @@ class PatientAdapter(AsyncWebhookAdapter):
             except CUT as error:
                 if route.method == "POST" and not acknowledges:
                     raise
-                log.info(
-                    "an answer to an interaction was cut off, once more: %s", error or type(error).__name__
-                )
+                log.info("an answer to an interaction was cut off, once more: %s", said(error))
             await asyncio.sleep(RETRY_SECONDS)
             for file in how.get("files") or ():
                 file.reset()

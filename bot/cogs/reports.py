@@ -109,21 +109,19 @@ async def take_down(interaction: discord.Interaction[LikenessBot], report_id: in
     app = interaction.client.app
     await interaction.response.defer()
     closed, job, left = await app.reporting.remove(report_id)
-    if job is not None and not await _shown_anew(app, job, left):
-        await app.reporting.take_card_down(job)
+    if job is not None:
+        await _show_anew(app, job, left)
     app.janitor.wake()
     await _conclude(interaction, closed, "removed")
 
 
-async def _shown_anew(app: App, job: Job, left: list[Picture]) -> bool:
-    """Whether a job's card, and not another in its place, shows only what is left."""
+async def _show_anew(app: App, job: Job, left: list[Picture]) -> None:
+    """Let a job's card show only what is left, or remove it."""
     try:
         await app.cards.pictures_ready(job, left)
     except FAULTS as error:
         log.warning("the card of job %d could not be shown anew: %s", job.id, error)
-        return False
-    current = await app.jobs.get(job.id)
-    return current is not None and current.message_id == job.message_id
+        await app.reporting.take_card_down(job)
 
 
 @on_press("dismiss", moderated_report)
@@ -160,13 +158,15 @@ async def _tell_moderators(client: LikenessBot, report: Report) -> bool:
     app = client.app
     alike = await app.reports.alike(report)
     first = next((one for one in alike if one.message_id is not None), (*alike, report)[0])
-    pictures = await app.reporting.reported(report)
     settings = await app.settings.get(report.guild_id)
     locale = language_for(settings.language)
 
-    async def sheet() -> Sheet:
+    async def sheet() -> Sheet | None:
+        still, pictures = await app.reports.alike(report), await app.reporting.reported(report)
+        if not still or not pictures:  # decided, or taken back, meanwhile
+            return None
         files = await asyncio.to_thread(files_of, [one.path for one in pictures[:_SHOWN]])
-        return Sheet(await _card(client, locale, alike, pictures, files), files)
+        return Sheet(await _card(client, locale, still, pictures, files), files)
 
     try:
         channel_id = await _moderators(client, report.guild_id, settings)

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Protocol
 
+from bot.faults import tell
 from data.database import until_written
 from data.jobs import Job, Jobs, JobState
 from data.pictures import Picture, Pictures
@@ -101,8 +102,8 @@ class Announcer:
                     await self._listener.job_changed(job)
                 elif job_id in self._ended:
                     await self._tell_end(job)
-        except Exception:
-            logger.exception("job %d: a change could not be shown", job_id)
+        except Exception as error:
+            tell(logger, error, f"job {job_id}: a change could not be shown")
         finally:
             self._busy.discard(job_id)
             if job_id in self._changed:
@@ -118,8 +119,8 @@ class Announcer:
                     await self._listener.pictures_ready(job, pictures)
                 await until_written(lambda: self._jobs.mark_announced(job.id))
                 break
-            except Exception:
-                logger.exception("job %d: its end could not be told, next try in %.0f s", job.id, delay)
+            except Exception as error:
+                tell(logger, error, f"job {job.id}: its end could not be told, next try in {delay:.0f} s")
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LAST_RETRY_SECONDS)
         self._ended.discard(job.id)

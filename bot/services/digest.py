@@ -6,8 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from bot.faults import tell
 from bot.services.gallery import Entry, GalleryService
+from data.database import until_written
 from data.gallery import Gallery, Order
 
 logger = logging.getLogger(__name__)
@@ -51,8 +54,8 @@ class Digest:
                 if entries:
                     await self._post(guild_id, entries)
                     posted += 1
-            except Exception:  # one guild's trouble is not the others'
-                logger.exception("the digest of guild %d could not be posted", guild_id)
+            except Exception as error:  # one guild's trouble is not the others'
+                tell(logger, error, f"the digest of guild {guild_id} could not be posted")
                 continue
-            await self._gallery.digested(guild_id, now)
+            await until_written(partial(self._gallery.digested, guild_id, now))
         return posted

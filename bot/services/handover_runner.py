@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Protocol
 
+from bot.faults import tell
 from bot.services.handover_work import LOST, HandoverWork
 from bot.services.refusal import out_of_space
 from bot.services.work import MAX_ATTEMPTS
@@ -158,15 +159,15 @@ class HandoverRunner:
         while True:
             try:
                 await self._listener.handover_moved(handover_id)
-            except Exception:
-                logger.exception("the card of handover %d could not be shown", handover_id)
+            except Exception as error:
+                tell(logger, error, f"the card of handover {handover_id} could not be shown")
             await asyncio.sleep(EDIT_SECONDS)
 
     async def _tell(self, handover_id: int) -> None:
         try:
             await self._listener.handover_ended(handover_id)
             await until_written(lambda: self._handovers.mark_announced(handover_id))
-        except Exception:
-            logger.exception("the end of handover %d could not be told yet", handover_id)
+        except Exception as error:
+            tell(logger, error, f"the end of handover {handover_id} could not be told yet")
         finally:
             self._telling.discard(handover_id)

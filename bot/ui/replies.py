@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands, ui
 
-from bot.faults import FAULTS, Fault, fault_of
+from bot.faults import FAULTS, Fault, fault_of, said
 from bot.locales import has, language_for, t
 from bot.services.refusal import Notice, Refusal
 from bot.ui.look import Accent, note, quoted
@@ -124,7 +124,7 @@ def _sentence(locale: str, error: BaseException) -> str | None:
         log.warning("Discord denied: %s", error)
         return t(locale, "error.bot_permissions")
     if fault_of(error) in (Fault.trouble, Fault.gone):
-        log.warning("Discord is in trouble, or what it was about is gone: %s", error or type(error).__name__)
+        log.warning("Discord is in trouble, or what it was about is gone: %s", said(error))
         return t(locale, "error.discord_busy")
     reference = secrets.token_hex(4)
     log.error("unexpected error, reference %s", reference, exc_info=error)

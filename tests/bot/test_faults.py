@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import aiohttp
 import discord
 import pytest
 
-from bot.faults import Fault, fault_of, nowhere_to_go
+from bot.faults import Fault, fault_of, nowhere_to_go, tell
 
 
 def answered(status: int, code: int = 0) -> discord.HTTPException:
@@ -49,3 +50,21 @@ def test_what_has_nowhere_to_go_is_said_and_what_may_come_later_is_raised(
         raise answered(503)
     with pytest.raises(aiohttp.ClientError), nowhere_to_go("the end"):
         raise aiohttp.ServerDisconnectedError
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "traceback"),
+    [
+        (answered(503), "told by a test", False),
+        (TimeoutError(), "TimeoutError", False),
+        (ValueError("ours"), "ValueError: ours", True),
+    ],
+)
+def test_discords_troubles_are_logged_in_a_sentence_and_our_defects_with_their_traceback(
+    caplog: pytest.LogCaptureFixture, error: Exception, said: str, traceback: bool
+) -> None:
+    tell(logging.getLogger("bot"), error, "job 1 could not be shown")
+    (record,) = caplog.records
+    assert record.levelno == (logging.ERROR if traceback else logging.WARNING)
+    assert "job 1 could not be shown" in caplog.text and said in caplog.text
+    assert bool(record.exc_info) is traceback

@@ -8,14 +8,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import discord
 import pytest
 
 from bot.app import App
 from bot.cards import post_card
 from bot.config import Config
+from bot.messenger import Place
 from bot.sandbox import World
 from bot.selfies import selfies
 from bot.services.wish import Wish
+from bot.ui.look import Accent, note
 from data.jobs import Job, Origin
 from tests.bot.face import card_saying, cards, eventually, text_of
 from tests.fakes import ScriptedGpu
@@ -200,20 +203,26 @@ async def test_in_a_crowd_a_card_keeps_its_place_but_says_that_the_queue_is_paus
         await eventually(lambda number=number: cards(here, f"cat {number}"))
     await card_saying(here, "Place **3**")
 
-    async def shown_in_front(crowd: int) -> str:
+    async def look(crowd: int) -> str:
         monkeypatch.setattr("bot.cards._CROWD", crowd)
-        await app.jobs.move_to_front(4)
         job = await app.jobs.get(4)
         assert job is not None
         await app.cards.job_changed(job)
         (card,) = cards(here, "cat 4")
         return text_of(card)
 
-    assert "Place **3**" in await shown_in_front(2)
+    async def paused() -> bool:
+        return "Place" not in await look(2)
+
+    async def in_front() -> bool:
+        return "Next in line" in await look(10)
+
+    await app.jobs.move_to_front(4)
+    assert "Place **3**" in await look(2)
     await app.settings.update(here.guild.id, queue_draw="paused")
-    assert "Place" not in await shown_in_front(2)
+    await eventually(paused)
     await app.settings.update(here.guild.id, queue_draw="open")
-    assert "Next in line" in await shown_in_front(10)
+    await eventually(in_front)
 
 
 async def test_an_archived_thread_is_tried_once_and_the_end_is_told_anew(
@@ -230,8 +239,49 @@ async def test_an_archived_thread_is_tried_once_and_the_end_is_told_anew(
     gpu.gate.set()
     await eventually(lambda: told(app, 1))
     assert archived.met == 1
-    assert [bool(one.attachments) for one in here.studio.history()] == [False, True]
-    assert (await only_job(app, here)).message_id != before.id
+    await eventually(lambda: nothing_left_to_remove(app))
+    (shown,) = here.studio.history()
+    assert shown.attachments and shown.id != before.id, "of the old card nothing is left to press"
+    assert (await only_job(app, here)).message_id == shown.id
+
+
+async def test_a_message_in_an_archived_thread_is_removed_all_the_same(
+    here: World, app: App, there: StandIn
+) -> None:
+    made = await app.bot.http.start_thread_without_message(
+        here.studio.id, name="cats", type=discord.ChannelType.public_thread.value, auto_archive_duration=60
+    )
+    (thread,) = here.studio.threads
+    message = await app.bot.get_partial_messageable(thread.id).send(view=note("a cat", Accent.done))
+    there.rest.faults.add(Fault("DELETE", "/channels/*/messages/*", 400, code=50083))
+    await app.janitor.take_down(Place(thread.id, message.id))
+    await eventually(lambda: nothing_left_to_remove(app))
+    assert thread.history() == []
+    assert ("PATCH", f"/channels/{made['id']}") in [(call.method, call.path) for call in there.rest.calls]
+
+
+async def test_where_a_lost_post_stands_is_known_though_it_can_not_be_brought_up_to_date(
+    there: StandIn, config: Config, gpu: ScriptedGpu
+) -> None:
+    here = there.world
+    async with running(config, gpu, there) as app:
+        await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+        card = await card_saying(here, "Step 25 of 50")
+    with closing(sqlite3.connect(app.files.database)) as db, db:
+        db.execute("UPDATE jobs SET message_id = NULL")
+    there.rest.faults.add(Fault(*EDIT, times=9))
+    async with running(config, ScriptedGpu(), there) as again:
+        await eventually(lambda: placed(again, card.id))
+
+
+async def test_an_answer_that_can_not_be_taken_away_is_no_reason_to_ask_again(
+    here: World, app: App, there: StandIn, gpu: ScriptedGpu
+) -> None:
+    refused = there.rest.faults.add(Fault("DELETE", "/webhooks/*/*/messages/*", 403))
+    gpu.gate.set()
+    await here.visitor.slash(here.studio, "imagine", prompt="a cat")
+    await eventually(lambda: refused.met and drawn(here))
+    assert not [call for call in there.rest.calls if call.method == "PATCH" and "/webhooks/" in call.path]
 
 
 async def test_a_deleted_channel_is_said_once_and_not_tried_again(
@@ -258,6 +308,11 @@ async def both_told(app: App) -> bool:
 
 async def nothing_left_to_remove(app: App) -> bool:
     return not await app.removals.all()
+
+
+async def placed(app: App, message_id: int) -> bool:
+    job = await app.jobs.get(1)
+    return job is not None and job.message_id == message_id
 
 
 async def told(app: App, job_id: int) -> bool:

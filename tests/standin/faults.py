@@ -42,9 +42,6 @@ class Faults:
         self._waiting.append(fault)
         return fault
 
-    def clear(self) -> None:
-        self._waiting.clear()
-
     def of(self, method: str, path: str) -> Fault | None:
         """The first fault that befalls this request."""
         return next((fault for fault in self._waiting if fault.befalls(method, path)), None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import time
+from contextlib import closing
 
 import discord
 import pytest
@@ -186,6 +189,22 @@ async def test_a_digest_that_discord_did_not_take_comes_later(here: World, app: 
     here.env.inject_error("POST", f"/channels/{here.prompts.id}/messages", status=403)
     assert await app.digest.post_due() == 1
     assert not cards(here, "best prompts of the week")
+
+
+async def test_a_digest_is_shown_once_though_the_database_was_held_just_then(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = await share(here, await drawn(here))
+    await here.visitor.click(shared, label="Works · 0")
+    await app.settings.update(here.guild.id, digest=True)
+    await app.db.connection.execute("PRAGMA busy_timeout = 10")
+    monkeypatch.setattr("data.database._RETRY_SECONDS", 0.01)
+    with closing(sqlite3.connect(app.files.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        posting = asyncio.create_task(app.digest.post_due())
+        await eventually(lambda: "can't be written now" in caplog.text)
+    assert await posting == 1 and await app.digest.post_due() == 0
+    assert len(cards(here, "best prompts of the week")) == 1
 
 
 async def test_job_numbers_do_not_cross_servers(here: World, app: App) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import discord
 import pytest
@@ -16,6 +17,7 @@ from bot.services.imagining import MEMBER
 from bot.ui.buttons import CardButton
 from bot.ui.look import Accent, card
 from data.jobs import Job
+from data.reports import Report
 from tests.bot.face import cards, eventually, text_of
 
 
@@ -161,6 +163,27 @@ async def test_several_reports_of_a_picture_are_one_card(
     assert len(await app.pictures.of_job(job.id)) == 2
     rows = await app.db.rows("SELECT state FROM reports")
     assert [row["state"] for row in rows] == ["dismissed", "dismissed"]
+
+
+async def test_a_report_that_was_decided_before_it_could_be_shown_is_no_defect(
+    here: World,
+    app: App,
+    job: Job,
+    modlog: ChannelHandle,
+    friend: MemberActor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = app.reporting.file
+
+    async def filed(*args: Any, **kwargs: Any) -> Report:
+        kept = await file(*args, **kwargs)
+        await app.reporting.dismiss(kept.id)
+        return kept
+
+    monkeypatch.setattr(app.reporting, "file", filed)
+    told = await report(here, app, friend, job, 0)
+    assert "I have written it down" in text_of(told.response)
+    assert modlog.history() == []
 
 
 async def test_without_a_log_the_owner_hears_of_it(
