@@ -80,7 +80,6 @@ def _answers(there: StandIn) -> dict[str, float]:
 
 async def _burst(home: Path, count: int, lost: int) -> None:
     app = App(Config(_env_file=None, home=home), gpu=ScriptedGpu())
-    await app.start()
     async with stand_in() as there:
         for method, path in (("POST", "/channels/*/messages"), ("PATCH", "/channels/*/messages/*")):
             there.rest.faults.add(Fault(method, path, done=True, times=lost))
@@ -88,7 +87,6 @@ async def _burst(home: Path, count: int, lost: int) -> None:
             began = time.monotonic()
             drawn = await burst(app, there, count, seconds=600)
             seconds = time.monotonic() - began
-    await app.close()
     calls = [call for call in there.rest.calls if "/messages" in call.path]
     right = sum(one.cards == one.with_pictures == [one.job.message_id] for one in drawn)
     print(f"drawings at once         {len(drawn)} in {seconds:.0f} s, {len(calls)} calls, {2 * lost} lost")

@@ -56,10 +56,8 @@ async def there(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[StandIn, None
 @asynccontextmanager
 async def running(config: Config, gpu: ScriptedGpu, there: StandIn) -> AsyncGenerator[App, None]:
     app = App(config, gpu=gpu)
-    await app.start()
     async with connected(app, there):
         yield app
-    await app.close()
 
 
 @pytest.fixture
@@ -258,6 +256,26 @@ async def test_a_message_in_an_archived_thread_is_removed_all_the_same(
     await eventually(lambda: nothing_left_to_remove(app))
     assert thread.history() == []
     assert ("PATCH", f"/channels/{made['id']}") in [(call.method, call.path) for call in there.rest.calls]
+
+
+async def test_a_card_that_may_not_be_posted_is_not_tried_with_every_step(
+    there: StandIn, config: Config, gpu: ScriptedGpu
+) -> None:
+    async with running(config, gpu, there) as app:
+        await there.world.visitor.slash(there.world.studio, "imagine", prompt="a cat")
+        await card_saying(there.world, "Step 25 of 50")
+    with closing(sqlite3.connect(app.files.database)) as db, db:
+        db.execute("UPDATE jobs SET message_id = NULL")
+    there.rest.nonces.forget()
+    forbidden = there.rest.faults.add(Fault(*POST, 403, code=50013, times=9))
+    gpu.gate.clear()  # closing let the drawing go on
+    async with running(config, gpu, there) as again:
+        await eventually(lambda: forbidden.met)
+        for step in (30, 35, 40):
+            job = await again.jobs.progress(1, phase="draw", step=step, steps=50)
+            assert job is not None
+            await again.cards.job_changed(job)
+        assert forbidden.met == 1
 
 
 async def test_where_a_lost_post_stands_is_known_though_it_can_not_be_brought_up_to_date(

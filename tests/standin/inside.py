@@ -17,7 +17,20 @@ from tests.standin.server import TOKEN, StandIn
 
 @asynccontextmanager
 async def connected(app: App, there: StandIn) -> AsyncIterator[None]:
-    """The bot of a started `app`, logged in and ready."""
+    """An `app` that is started, with its bot logged in and ready; closed in the end.
+
+    After a test that failed, too: a database left open would keep the whole run from ending.
+    """
+    await app.start()
+    try:
+        async with _logged_in(app, there):
+            yield
+    finally:
+        await app.close()
+
+
+@asynccontextmanager
+async def _logged_in(app: App, there: StandIn) -> AsyncIterator[None]:
     # It waits that long for further servers, which are all there at once.
     app.bot._connection.guild_ready_timeout = 0.05
     with (

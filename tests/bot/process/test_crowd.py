@@ -23,7 +23,6 @@ async def test_each_of_fifty_drawings_at_once_gets_one_card_though_answers_are_l
 ) -> None:
     monkeypatch.setattr("bot.messenger.RETRY_SECONDS", 0.05)
     app = App(Config(_env_file=None, home=tmp_path), gpu=ScriptedGpu())
-    await app.start()
     async with stand_in(scale=SCALE) as there:
         for request in (("POST", "/channels/*/messages"), ("PATCH", "/channels/*/messages/*")):
             there.rest.faults.add(Fault(*request, done=True))
@@ -31,6 +30,5 @@ async def test_each_of_fifty_drawings_at_once_gets_one_card_though_answers_are_l
         async with connected(app, there):
             drawn = await burst(app, there, 50, seconds=120)
         assert there.rest.breaches == []
-    await app.close()
     assert [one.cards for one in drawn] == [[one.job.message_id] for one in drawn]
     assert [one.with_pictures for one in drawn] == [one.cards for one in drawn]

@@ -31,7 +31,6 @@ async def test_wherever_a_log_in_breaks_off_it_begins_anew(
 ) -> None:
     monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
     app = App(Config(_env_file=None, home=tmp_path), gpu=ScriptedGpu())
-    await app.start()
     async with stand_in() as there:
         # aiohttp itself repeats such a request once where the connection was cut.
         trouble = there.rest.faults.add(Fault(method, path, status, times=3))
@@ -39,7 +38,6 @@ async def test_wherever_a_log_in_breaks_off_it_begins_anew(
             assert trouble.met == 3 and "trying again" in caplog.text
             told = await there.world.visitor.slash(there.world.studio, "help")
             await eventually(lambda: told.response)
-    await app.close()
 
 
 async def test_a_session_that_discord_forgot_begins_anew(
@@ -47,13 +45,11 @@ async def test_a_session_that_discord_forgot_begins_anew(
 ) -> None:
     monkeypatch.setattr(discord.Client, "before_identify_hook", _at_once)
     app = App(Config(_env_file=None, home=tmp_path), gpu=ScriptedGpu())
-    await app.start()
     async with stand_in() as there, connected(app, there):
         await there.gateway.invalidate()
         await eventually(lambda: there.gateway.identified == 2)
         told = await there.world.visitor.slash(there.world.studio, "help")
         await eventually(lambda: told.response)
-    await app.close()
 
 
 async def _at_once(_client: discord.Client, _shard_id: int | None, *, initial: bool = False) -> None:
