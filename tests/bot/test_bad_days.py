@@ -73,7 +73,7 @@ async def test_a_job_whose_card_could_not_be_posted_is_told_of_and_done(
 ) -> None:
     here.env.inject_error(*POST, status=status)
     told = await here.visitor.slash(here.studio, "imagine", prompt="a cat")
-    assert "Discord did not take that" in text_of(told.response)
+    assert "in the queue" in text_of(told.response)
     assert await eventually(lambda: shown(here, "a cat"))
 
 
