@@ -147,7 +147,8 @@ async def test_a_trainer_that_hangs_while_it_waits_is_not_given_a_job(
     misbehave("mute")
     gpu = LocalGpu(tmp_path, grace=2, standby="mini", patience=PATIENCE)
     await gpu.prepare()
-    (waiting,) = children()
-    await asyncio.to_thread(psutil.wait_procs, [waiting])
+    assert gpu._standby is not None and gpu._standby._listener is not None
+    await asyncio.wait([gpu._standby._listener])
+    assert children() == []
     assert any(isinstance(event, Progress) for event in await train(gpu, tmp_path))
     await gpu.close()
