@@ -33,10 +33,10 @@ def make_job(folder: Path, recipe: Recipe, base: str = "mini") -> Path:
     return folder
 
 
-def start(words: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
+def start(words: Sequence[str], program: str = "trainer", **options: object) -> subprocess.Popen[bytes]:
     """Start `python -m trainer` with its events on a pipe."""
     return subprocess.Popen(
-        [sys.executable, "-m", "trainer", *words],
+        [sys.executable, "-m", program, *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

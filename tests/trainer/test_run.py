@@ -14,7 +14,18 @@ from inference.bases import MINI, look_up
 from inference.lora import is_lora
 from tests.models import write_lora
 from tests.training import QUICK, make_job
-from trainer.events import Cancelled, Done, Failed, PhaseProgress, Preview, Progress, Sample, Started, Strip
+from trainer.events import (
+    Cancelled,
+    Checkpoint,
+    Done,
+    Failed,
+    PhaseProgress,
+    Preview,
+    Progress,
+    Sample,
+    Started,
+    Strip,
+)
 from trainer.job import JobFolder
 from trainer.run import run_job
 
@@ -138,3 +149,41 @@ def test_a_disk_without_room_for_the_model_is_said_before_the_first_step(
     assert not run_job(job, events.append, lambda: False)
     assert isinstance(events[-1], Failed) and events[-1].code == "disk_full"
     assert not any(isinstance(event, Started) for event in events)
+
+
+def test_a_run_that_learns_nothing_fails(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(
+        update={"learning_rate": 1e-12, "steps": 2, "preview_every": 0, "class_images": 0}
+    )
+    job = make_job(tmp_path / "job", recipe)
+    events: list[BaseModel] = []
+    assert not run_job(job, events.append, lambda: False)
+    assert isinstance(events[-1], Failed) and events[-1].code == "learned_nothing"
+    assert not (job / "model").exists()
+
+
+def test_a_loss_that_is_no_number_stops_before_a_checkpoint(tmp_path: Path) -> None:
+    recipe = QUICK.model_copy(update={"learning_rate": 1e30, "steps": 40, "preview_every": 0})
+    job = make_job(tmp_path / "job", recipe)
+    events: list[BaseModel] = []
+    assert not run_job(job, events.append, lambda: False)
+    assert isinstance(events[-1], Failed) and events[-1].code == "loss_not_finite"
+    assert not (job / "checkpoint.pt").exists()
+    assert not (job / "model").exists()
+
+
+def test_a_disk_that_is_full_for_a_moment_costs_a_checkpoint_and_pictures_but_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("trainer.learn._CHECKPOINT_SHARE", float("inf"))
+    job = make_job(tmp_path / "job", QUICK.model_copy(update={"checkpoint_seconds": 1e-6}))
+    # The device that is always full stands where each of these is written first.
+    (job / "previews").mkdir()
+    for file in ("checkpoint.pt", "loss.png", "previews/00000.png"):
+        (job / f"{file}.incoming").symlink_to("/dev/full")
+    events: list[BaseModel] = []
+    assert run_job(job, events.append, lambda: False), events[-1]
+    assert isinstance(events[-1], Done)
+    assert any(isinstance(event, Checkpoint) for event in events)
+    assert caplog.text.count("the disk is full") == 3
+    assert list(job.rglob("*.incoming")) == []
