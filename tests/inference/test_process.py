@@ -44,6 +44,9 @@ class Server:
             if line != HEARTBEAT:
                 yield parse_line(line)
 
+    def until_drawing(self, request: str) -> None:
+        assert any(isinstance(line, DrawProgress) and line.id == request for line in self.lines())
+
     def until_end(self, request: str) -> list[ServerLine]:
         seen = []
         for line in self.lines():
@@ -84,11 +87,9 @@ def test_requests_are_drawn_in_turn_and_a_bad_one_harms_no_other(server: Server,
     assert isinstance(server.until_end("3")[-1], DrawDone)
 
 
-def test_a_cancel_reaches_the_request_being_drawn(server: Server, tmp_path: Path) -> None:
+def test_a_cancel_and_the_starters_end_reach_the_request_being_drawn(server: Server, tmp_path: Path) -> None:
     server.send(request(1, tmp_path, steps=200))
-    for line in server.lines():
-        if isinstance(line, DrawProgress):
-            break
+    server.until_drawing("1")
     server.send(CancelRequest(id="1"))
     end = server.until_end("1")[-1]
     assert isinstance(end, DrawFailed)
@@ -96,6 +97,12 @@ def test_a_cancel_reaches_the_request_being_drawn(server: Server, tmp_path: Path
     server.send(CancelRequest(id="1"))  # too late: it must not reach a request to come
     server.send(request(1, tmp_path))
     assert isinstance(server.until_end("1")[-1], DrawDone)
+
+    server.send(request(2, tmp_path, steps=200))
+    server.until_drawing("2")
+    assert server.process.stdin is not None
+    server.process.stdin.close()
+    assert server.process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("server", [("--batch", "2")], indirect=True)
@@ -107,16 +114,6 @@ def test_requests_that_ask_alike_are_drawn_together_when_asked_to(server: Server
     assert isinstance(ready, Ready) and ready.batch == 2
     steps = [line.id for line in server.until_end("5") if isinstance(line, DrawProgress)]
     assert steps == ["2", "4", "2", "4", "3", "3", "5", "5"], "two at once, the others in their turn"
-
-
-def test_it_leaves_when_its_starter_does(server: Server, tmp_path: Path) -> None:
-    server.send(request(1, tmp_path, steps=200))
-    for line in server.lines():
-        if isinstance(line, DrawProgress):
-            break
-    assert server.process.stdin is not None
-    server.process.stdin.close()
-    assert server.process.wait(timeout=60) == 0
 
 
 def test_the_draw_command(tmp_path: Path) -> None:

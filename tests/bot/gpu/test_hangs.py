@@ -128,6 +128,19 @@ async def test_a_trainer_that_hangs_is_lost_and_the_next_goes_on(
     assert any(isinstance(event, Progress) for event in await train(gpu, tmp_path))
 
 
+async def test_a_trainer_that_hangs_is_killed_when_nobody_reads_it_any_more(
+    tmp_path: Path, misbehave: Misbehave
+) -> None:
+    misbehave("stopped")
+    gpu = LocalGpu(tmp_path, grace=0.5)
+    async with aclosing(gpu.train(tmp_path)) as events:
+        async for event in events:
+            if isinstance(event, Started):
+                break
+    assert children() == []
+    await gpu.close()
+
+
 @pytest.mark.usefixtures("misbehave")
 async def test_nobody_is_left_by_a_close_that_comes_while_processes_are_being_started(tmp_path: Path) -> None:
     for turns in range(0, 12, 2):

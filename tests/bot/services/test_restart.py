@@ -31,9 +31,9 @@ async def create_training(house: House, steps: int) -> Job:
 
 
 async def test_a_bot_that_was_killed_goes_on_where_it_was(house: House, recorder: Recorder) -> None:
-    training = await create_training(house, steps=40)
+    training = await create_training(house, steps=20)
     drawing = await house.imagining().submit(
-        "a cat", steps=100, count=2, seed=5, user_id=ANN, guild_id=GUILD, channel_id=8, locale="en"
+        "a cat", steps=40, count=2, seed=5, user_id=ANN, guild_id=GUILD, channel_id=8, locale="en"
     )
     bot = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bot.services.serve", str(house.files.home)
