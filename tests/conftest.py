@@ -16,7 +16,7 @@ share_cores()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-_LONGEST = ("test_sandbox_page.py", "test_process.py")
+_LONGEST = ("test_sandbox_page.py", "test_process.py", "test_restart.py", "test_local.py")
 
 
 @pytest.hookimpl(wrapper=True)

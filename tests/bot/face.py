@@ -20,7 +20,7 @@ T = TypeVar("T")
 Photo = tuple[str, bytes]
 
 
-def photos(count: int = 6) -> list[Photo]:
+def photos(count: int = 3) -> list[Photo]:
     """Different pictures, as a person would upload them."""
     return [(f"photo-{number}.png", png(number)) for number in range(count)]
 
@@ -34,7 +34,7 @@ def png(seed: int, side: int = 128) -> bytes:
 
 
 async def train(
-    here: World, count: int = 6, by: MemberActor | None = None, **options: object
+    here: World, count: int = 3, by: MemberActor | None = None, **options: object
 ) -> InteractionResult:
     """`/train` with attached photos, as the visitor or somebody else, and Start where the sheet offers it."""
     sheet = await prepare(here, count, by, **options)
@@ -44,7 +44,7 @@ async def train(
 
 
 async def prepare(
-    here: World, count: int = 6, by: MemberActor | None = None, **options: object
+    here: World, count: int = 3, by: MemberActor | None = None, **options: object
 ) -> InteractionResult:
     """`/train` with attached photos, as the visitor or somebody else."""
     attached = {f"photo{number}": photo for number, photo in enumerate(photos(count), 1)}

@@ -31,6 +31,7 @@ async def here(
     tmp_path: Path, gpu: ScriptedGpu, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[World, None]:
     monkeypatch.setattr(Announcer.__init__, "__defaults__", (0.1,))
+    monkeypatch.setattr("bot.cards.POST_AGAIN_SECONDS", 0.01)
     app = App(Config(_env_file=None, home=tmp_path), gpu=gpu)
     await app.start()
     async with world(app) as here:

@@ -124,11 +124,11 @@ async def press(page: Page, label: str) -> None:
 
 async def press_until(page: Page, label: str, text: str) -> None:
     """Press a button until the bot says something: the page loses a click while it draws itself anew."""
-    for _ in range(_TRIES):
+    for _ in range(3 * _TRIES):
         if await page.locator("button.component-button", has_text=label).count():
             await press(page, label)
         with contextlib.suppress(AssertionError):
-            await expect(said(page, text)).to_be_visible(timeout=_SOON)
+            await expect(said(page, text)).to_be_visible(timeout=_SOON / 3)
             return
     await expect(said(page, text)).to_be_visible(timeout=PATIENCE)
 

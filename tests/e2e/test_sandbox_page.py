@@ -96,7 +96,7 @@ async def test_from_the_slash_to_samples_in_prompts(page: Page) -> None:
     await show(page, "5-samples")
 
 
-async def test_two_uploads_are_one_training_that_can_be_cancelled(page: Page) -> None:
+async def test_what_was_asked_for_can_be_taken_back(page: Page) -> None:
     form = await open_form(page)
     first, second = await form.locator("input[type=file]").all()
     await first.set_input_files(PHOTOS[:10])
@@ -107,8 +107,6 @@ async def test_two_uploads_are_one_training_that_can_be_cancelled(page: Page) ->
     await expect(said(page, f"Took {len(PHOTOS)} photos")).to_be_visible()
     await press_until(page, "Cancel", "Stopped learning abraza (person)")
 
-
-async def test_imagine_and_its_buttons(page: Page) -> None:
     await send(page, "imagine", prompt="pencil sketch of a cat", steps="10")
     pictures = page.locator("#channel-message-list img[alt^='Picture']")
 

@@ -46,7 +46,7 @@ async def test_the_list_shows_a_picture_size_recipe_and_uses(here: World, model:
     listed = await here.visitor.slash(here.studio, "models")
     said = text_of(listed.response)
     assert "**abraza** · person · private" in said
-    assert "6 photos" in said and "all weights" in said and "drawings made with it: 0" in said
+    assert "3 photos" in said and "all weights" in said and "drawings made with it: 0" in said
     thumbnails = [part for part in parts_of(listed.response) if part.get("media")]
     assert [part["description"] for part in thumbnails] == ["Sample 1 of the model abraza (person)"]
 

@@ -63,7 +63,7 @@ async def test_attached_photos_need_no_form(here: World) -> None:
     answer = await train(here)
 
     assert answer.modal is None
-    assert "Took 6 photos" in text_of(answer.response)
+    assert "Took 3 photos" in text_of(answer.response)
     await card_saying(here, "Meet abraza (person)")
 
 
