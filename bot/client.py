@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
@@ -106,6 +106,11 @@ class LikenessBot(commands.AutoShardedBot):
         await self.app.janitor.note_guilds()
         for guild in self.guilds:
             await tell_missing(self.app, guild)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        """Log what broke off an event, but not the end of the bot, which closes the database beneath it."""
+        if not self.is_closed():
+            await super().on_error(event_method, *args, **kwargs)
 
     async def on_interaction(self, interaction: discord.Interaction[LikenessBot]) -> None:
         """Answer forms; commands, buttons and menus are discord.py's to look up."""

@@ -258,7 +258,10 @@ async def _started(
         log.warning("the card of job %d could not be posted: %s", job.id, error)
         message = None
     if message is None:
-        return note(t(locale, "train.accepted_unseen", photos=job.photos), Accent.done)
+        current = await interaction.client.app.jobs.get(job.id)
+        ended = current is not None and current.state.ended  # meanwhile, and its end has a card of its own
+        said = "train.accepted_ended" if ended else "train.accepted_unseen"
+        return note(t(locale, said, photos=job.photos), Accent.done)
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
 
 

@@ -175,3 +175,19 @@ async def test_a_server_that_was_left_is_forgotten_after_some_days(here: World) 
     assert (await app.settings.get(here.guild.id)).max_steps == 7, "the bot is there"
     await app.janitor.note_guilds()
     assert await app.db.rows("SELECT * FROM departures") == [], "it came back"
+
+
+async def test_an_event_that_the_end_broke_off_is_no_defect(
+    here: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def told() -> str:
+        caplog.clear()
+        try:
+            raise ValueError("no database")
+        except ValueError:
+            await here.env.bot.on_error("on_ready")
+        return caplog.text
+
+    assert "no database" in await told()
+    monkeypatch.setattr(here.env.bot, "is_closed", lambda: True)
+    assert await told() == ""

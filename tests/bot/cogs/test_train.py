@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from bot.app import App
 from bot.client import LikenessBot
 from bot.sandbox import World
-from data.jobs import JobState
+from data.jobs import Job, JobState
 from tests.bot.face import alt_texts, card_saying, cards, eventually, photos, png, text_of, train
 from tests.fakes import ScriptedGpu
 from trainer.events import Failed
 
 
-async def test_the_form_leads_to_samples_in_prompts(here: World, app: App) -> None:
+async def test_the_form_leads_to_samples_in_prompts(here: World, app: App, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
     shown = await here.visitor.slash(here.studio, "train")
     values = {
         "name": "abraza",
@@ -29,6 +32,7 @@ async def test_the_form_leads_to_samples_in_prompts(here: World, app: App) -> No
     answer = await here.visitor.click(sheet.response, label="Start")
 
     assert "Took 14 photos" in text_of(answer.response)
+    gpu.gate.set()
     samples = await card_saying(here, "Meet abraza (person)")
     assert samples.channel.id == here.prompts.id
     assert len(samples.attachments) == 4
@@ -59,11 +63,29 @@ async def test_the_form_keeps_what_the_options_said(here: World) -> None:
     assert [option["value"] for option in kind["options"] if option.get("default")] == ["dragon"]
 
 
-async def test_attached_photos_need_no_form(here: World) -> None:
+async def test_attached_photos_need_no_form(here: World, gpu: ScriptedGpu) -> None:
+    gpu.gate.clear()
     answer = await train(here)
 
     assert answer.modal is None
     assert "Took 3 photos" in text_of(answer.response)
+    gpu.gate.set()
+    await card_saying(here, "Meet abraza (person)")
+
+
+async def test_a_training_that_ends_before_it_has_a_card_is_said_to_have_ended(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(job_id: int) -> bool:
+        job = await app.jobs.get(job_id)
+        return job is not None and job.state.ended
+
+    async def nothing_to_show(_app: App, job: Job, _channel_id: int) -> None:
+        await eventually(lambda: ended(job.id))
+
+    monkeypatch.setattr(sys.modules["bot.cogs.train"], "post_card", nothing_to_show)
+    answer = await train(here)
+    assert "has ended already" in text_of(answer.response)
     await card_saying(here, "Meet abraza (person)")
 
 
@@ -226,13 +248,15 @@ async def test_samples_come_to_the_card_where_no_channel_is_allowed(here: World,
     await card_saying(here, "I may not write in a samples channel")
 
 
-async def test_the_toy_selfies_are_one_press_away(here: World, app: App) -> None:
+async def test_the_toy_selfies_are_one_press_away(here: World, app: App, gpu: ScriptedGpu) -> None:
     from bot.sandbox import _welcome
 
+    gpu.gate.clear()
     await _welcome(app, here)
     answer = await here.visitor.click(await card_saying(here, "Welcome"), label="Train on the toy selfies")
 
     assert "Took 6 photos" in text_of(answer.response)
+    gpu.gate.set()
     await card_saying(here, "Meet abraza (person)")
 
 
