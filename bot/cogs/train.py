@@ -193,6 +193,15 @@ async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
     await _show_draft(interaction, draft, in_place=True)
 
 
+@on_press("default", own_draft)
+async def use_default(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """Go on without the option that was not right; the photos are there already."""
+    await interaction.response.defer()
+    drafting = interaction.client.app.drafting
+    draft = await drafting.use_default(draft_id, interaction.user.id, asker_of(interaction))
+    await _show_draft(interaction, draft, in_place=True)
+
+
 @on_press("start", own_draft)
 async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The draft becomes a job, with a card of its own in the channel."""
@@ -232,6 +241,9 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     await interaction.response.defer(ephemeral=True, thinking=True)
     app = interaction.client.app
     draft = await app.drafting.draft(selfies(), Wish(name=SELFIES_NAME), consent=True, **origin)
+    if not draft.crops:
+        await _show_draft(interaction, draft, in_place=False)
+        return
     job = await app.training.start(draft.id, interaction.user.id)
     await show(interaction, await _started(interaction, job, origin["locale"]))
 
