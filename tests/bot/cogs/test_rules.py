@@ -53,13 +53,14 @@ THEIRS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("start", "photos", "discard", "agree", "default"), ("draft",)),
     **dict.fromkeys(("takedown", "dismiss"), ("complaint",)),
     "deploy": ("offer",),
+    "promptssearch": ("search",),
     **dict.fromkeys(("switch", "setting", "queuetrain", "queuedraw"), ("server",)),
 }
 """Whose row each verb is tried on."""
 
 OPEN = {
     *("help", "models", "styles", "queue", "download", "erase"),
-    *("promptstop", "promptsnew", "promptsmine", "promptssearch"),
+    *("promptstop", "promptsnew", "promptsmine"),
 }
 """Verbs that act for the presser alone: anybody may, and still sees nothing of others and changes nothing."""
 
@@ -228,6 +229,7 @@ async def _things(app: App, here: World, ann: int, hidden: int) -> dict[str, int
     assert job is not None
     shared = await app.gallery.share(job.id, 0, ann, MEMBER, age_restricted=False)
     await app.gallery.posted(shared.id, hidden, 9)
+    ids["search"] = await app.gallery.search(here.guild.id, ann, SECRET)
     complaint = await app.reporting.file(job, 1, reporter_id=ann, reason=SECRET, locale="en")
     async with app.db.transaction() as tx:
         draft = await Drafts(app.db).create(
