@@ -148,7 +148,7 @@ async def submit(
 ) -> None:
     """Take over what was filled into the form, with what stood in the draft that it was opened on."""
     form = await interaction.client.app.drafting.of(draft_id, interaction.user.id)
-    typed = {"name": answers.text("name").strip(), "class_name": answers.chosen("class")[0]}
+    typed = {"name": answers.text("name").strip(), "class_name": answers.one("class")}
     wish = Wish.model_validate_json(form.wish).model_copy(update=typed)
     photos = [*form.attached, *answers.files("photos"), *answers.files("more_photos")]
     await _prepare(interaction, wish, photos, answers.ticked("consent"), form)
@@ -229,6 +229,8 @@ async def discard(interaction: discord.Interaction[LikenessBot], draft_id: int, 
 @on_pick(own_draft)
 async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, places: list[int]) -> None:
     """Other crops are used."""
+    if not places:  # the menu asks for one at least
+        raise Refusal("old_button")
     draft = await interaction.client.app.drafting.use(draft_id, interaction.user.id, places)
     await interaction.response.defer()
     await _show_draft(interaction, draft, in_place=True)

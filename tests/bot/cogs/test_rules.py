@@ -103,7 +103,7 @@ async def scene(here: World, app: App) -> Scene:
     other = here.env.create_guild("Another server")
     elsewhere, ann_elsewhere = other.create_text_channel("lobby"), other.add_member(ann.user)
     await app.settings.update(here.guild.id, queue_draw="paused", queue_train="paused")
-    ids = await _things(app, here, ann.id, hidden.id)
+    ids = await things(app, here, ann.id, hidden.id)
     await trained(app, here, stranger.id)  # what they lack is no reason to refuse them
     role = guild.get_role(admins.id)
     assert role is not None
@@ -194,7 +194,7 @@ def _rows(app: App) -> set[str]:
         return set(connection.iterdump())
 
 
-async def _things(app: App, here: World, ann: int, hidden: int) -> dict[str, int]:
+async def things(app: App, here: World, ann: int, hidden: int) -> dict[str, int]:
     """One of everything that somebody can have, by what the cases call it."""
     model = await trained(app, here, ann)
     origin: Any = {"user_id": ann, "guild_id": here.guild.id, "locale": "en"}
