@@ -155,7 +155,7 @@ class App:
         self._opened.push_async_callback(self.handover_runner.stop)
         await self.handover_runner.start()
         await self.privacy.resume()
-        self._lasting = [*self.dispatcher.tasks, *self.handover_runner.tasks]
+        self._lasting = [*self.gpu.tasks, *self.dispatcher.tasks, *self.handover_runner.tasks]
         for name, work in (
             ("digest", self.digest.run()),
             ("examples", self.examples.run()),

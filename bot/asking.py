@@ -11,7 +11,7 @@ import discord
 
 from bot.cards import post_card
 from bot.channels import age_restricted, may_write, origin_of, person_in, person_of
-from bot.faults import FAULTS
+from bot.faults import FAULTS, Fault, fault_of
 from bot.locales import t
 from bot.services.draw_payload import DrawPayload
 from bot.services.imagining import Asker
@@ -98,7 +98,7 @@ async def deliver(
     """Post the card of a queued drawing, and tell the person alone what only they should know.
 
     Raises Refusal(dm_closed) when a private card can't reach them; the drawing is then called off. Where
-    Discord can't take the card just now, the drawing stays in the queue and is shown later.
+    Discord does not take the card, now or for good, the drawing stays in the queue, and they are told which.
     """
     app, locale, asked = interaction.client.app, ask.origin["locale"], DrawPayload.of(job)
     said = list(notes)
@@ -109,7 +109,8 @@ async def deliver(
         raise Refusal("dm_closed" if asked.private else "bot_permissions") from error
     except FAULTS as error:
         log.warning("the card of job %d could not be posted: %s", job.id, error)
-        said.append(t(locale, "draw.unseen"))
+        comes_later = fault_of(error) is Fault.trouble
+        said.append(t(locale, "draw.unseen" if comes_later else "draw.without_card"))
     else:
         if asked.private and interaction.guild_id is not None:
             said.append(t(locale, "draw.private" if ask.asker.writes else "draw.private_here"))

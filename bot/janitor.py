@@ -1,4 +1,4 @@
-"""What has to be tidied up on Discord and about servers, in the background, over restarts."""
+"""What has to be tidied up on Discord, about servers and people, in the background, over restarts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _ROUND_SECONDS = 600.0
 
 
 class Janitor:
-    """Removes messages that the database wants gone, and forgets servers that the bot left some days ago."""
+    """Removes messages that the database wants gone, forgets servers that the bot left some days ago, and
+    tries again to erase what could not be erased.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -41,6 +43,7 @@ class Janitor:
             try:
                 await self.remove_messages()
                 await self.forget_guilds()
+                await self._app.privacy.resume()
             except Exception:  # the next round tries again
                 log.exception("could not tidy up")
             try:

@@ -106,6 +106,11 @@ async def shared_card(interaction: Interaction, shared_id: int) -> None:
         raise Refusal("no_such_card")
 
 
+async def own_search(interaction: Interaction, search_id: int) -> None:
+    """Who searched, in that server."""
+    await interaction.client.app.gallery.searched(search_id, guild_of(interaction), interaction.user.id)
+
+
 async def usable_model(interaction: Interaction, model_id: int) -> None:
     """Whose model it is, and everybody of its server while it is shared."""
     model = await interaction.client.app.models.get(model_id)

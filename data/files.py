@@ -166,14 +166,20 @@ class FileStore:
         _sync_folder(target.parent)
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder with all it holds; gone already is fine. Raises OSError."""
+        """Remove a folder with all it holds; gone already is fine. Raises OSError: see `remove_rest`."""
         # Under a name of its own: nobody finds half of it, also after a crash, nor removes it a second time.
-        leaving = folder.with_name(f"{uuid.uuid4().hex}{_INCOMING}")
+        leaving = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}{_INCOMING}")
         try:
             folder.rename(leaving)
         except FileNotFoundError:
             return
         shutil.rmtree(leaving)
+
+    def remove_rest(self, folder: Path) -> None:
+        """As `remove`, with what an earlier try left of the folder. Raises OSError."""
+        self.remove(folder)
+        for leaving in folder.parent.glob(f"{folder.name}.*{_INCOMING}"):
+            shutil.rmtree(leaving)
 
     def sweep(self) -> None:
         """Remove what a crash left half-written, but for pictures (see `sweep_pictures`)."""

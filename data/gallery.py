@@ -172,26 +172,26 @@ class Gallery:
         )
         return [int(row["channel_id"]) for row in rows]
 
-    async def search(self, guild_id: int, words: str) -> int:
-        """The number under which these words are kept."""
+    async def search(self, guild_id: int, user_id: int, words: str) -> int:
+        """The number under which these words of a person are kept."""
         async with self._db.transaction() as tx:
-            rows = await tx.execute_fetchall(
-                "INSERT INTO searches (guild_id, words) VALUES (?, ?)"
-                " ON CONFLICT (guild_id, words) DO UPDATE SET words = words RETURNING id",
-                (guild_id, words),
+            (row,) = await tx.execute_fetchall(
+                "INSERT INTO searches (guild_id, user_id, words) VALUES (?, ?, ?)"
+                " ON CONFLICT (guild_id, user_id, words) DO UPDATE SET words = words RETURNING id",
+                (guild_id, user_id, words),
             )
             await tx.execute(
-                "DELETE FROM searches WHERE guild_id = ? AND words != ? AND id <="
+                "DELETE FROM searches WHERE guild_id = ? AND id != ? AND id <="
                 " (SELECT id FROM searches WHERE guild_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
-                (guild_id, words, guild_id, _SEARCHES),
+                (guild_id, row["id"], guild_id, _SEARCHES),
             )
-        (row,) = rows
         return int(row["id"])
 
-    async def searched(self, search_id: int, guild_id: int) -> str | None:
-        """The words of a search of this guild."""
+    async def searched(self, search_id: int, guild_id: int, user_id: int) -> str | None:
+        """The words of a person's search in this guild."""
         row = await self._db.row(
-            "SELECT words FROM searches WHERE id = ? AND guild_id = ?", (search_id, guild_id)
+            "SELECT words FROM searches WHERE id = ? AND guild_id = ? AND user_id = ?",
+            (search_id, guild_id, user_id),
         )
         return str(row["words"]) if row else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,6 +15,11 @@ from pydantic import BaseModel
 HEARTBEAT = b'{"type":"heartbeat"}\n'
 """A line by which a worker says no more than that its process runs."""
 HEARTBEAT_SECONDS = 5.0
+HANG_SECONDS = 600
+"""After which a process ends that a call into native code holds so that no thread of it can run. A starter
+that lives ends one sooner; and the time goes on while a whole container is paused, which is no hang."""
+LAST_SECONDS = 120
+"""What is left to a process whose starter is gone, as for a last checkpoint."""
 
 
 class EventWriter:
@@ -42,17 +48,23 @@ class EventWriter:
         """Say every few seconds, from a thread, that this process runs: for starters, not for people.
 
         A long import, load or compilation goes on below it, so it proves nothing about the work.
+
+        A process that hangs may not outlive its starter, either: the kernel's alarm ends it some time after
+        the last beat, whatever it does. One that is stopped (SIGSTOP) ends then as it goes on.
         """
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def _beat(self) -> None:
         while True:
+            signal.alarm(0)  # a starter that is only paused reads nothing: waiting for it is no hang
             with self._lock:
                 try:
                     # Past the stream: at exit Python must not find its lock held by this thread.
                     os.write(self._stream.fileno(), HEARTBEAT)
                 except OSError:
+                    signal.alarm(LAST_SECONDS)
                     return
+            signal.alarm(HANG_SECONDS)
             time.sleep(HEARTBEAT_SECONDS)
 
 

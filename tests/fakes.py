@@ -121,6 +121,10 @@ class ScriptedGpu:
     async def prepare(self) -> None:
         pass
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        return []
+
     async def device(self) -> Ready:
         return Ready(device="scripted", memory_gib=1)
 

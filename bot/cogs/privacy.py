@@ -64,8 +64,8 @@ async def erase(interaction: discord.Interaction[LikenessBot], what: int, confir
         trainings = await app.privacy.erase_photos(interaction.user.id)
         said = t(locale, "privacy.photos_gone", n=trainings)
     else:
-        await app.privacy.erase_person(interaction.user.id)
-        said = t(locale, "privacy.all_gone")
+        whole = await app.privacy.erase_person(interaction.user.id)
+        said = t(locale, "privacy.all_gone" if whole else "privacy.files_left")
     await replace(interaction, note(said, Accent.done))
 
 

@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot.asking import ask_here, deliver
 from bot.channels import may_read
-from bot.rules import guild_of, may_see, member, shared_card
+from bot.rules import guild_of, may_see, member, own_search, shared_card
 from bot.services.refusal import Refusal
 from bot.showcase import render, thumbnails
 from bot.translator import options, text
@@ -74,7 +74,7 @@ async def turn_mine(interaction: discord.Interaction[LikenessBot], number: int, 
     await _turn(interaction, Order.mine, number)
 
 
-@on_press("promptssearch", member)
+@on_press("promptssearch", own_search)
 async def turn_search(interaction: discord.Interaction[LikenessBot], search_id: int, number: int) -> None:
     await _turn(interaction, Order.search, number, search_id)
 
@@ -105,7 +105,8 @@ async def _open(interaction: discord.Interaction[LikenessBot], order: Order, wor
     await interaction.response.defer(ephemeral=True, thinking=True)
     search_id = 0
     if order is Order.search:
-        search_id = await interaction.client.app.gallery.search(guild_of(interaction), words)
+        gallery = interaction.client.app.gallery
+        search_id = await gallery.search(guild_of(interaction), interaction.user.id, words)
     await _show(interaction, order, 0, search_id)
 
 
@@ -120,11 +121,11 @@ async def _show(
     interaction: discord.Interaction[LikenessBot], order: Order, number: int, search_id: int
 ) -> None:
     """Put a page into the answer that was begun."""
-    app, guild_id = interaction.client.app, guild_of(interaction)
-    words = await app.gallery.searched(search_id, guild_id) if order is Order.search else ""
+    app, guild_id, user_id = interaction.client.app, guild_of(interaction), interaction.user.id
+    words = await app.gallery.searched(search_id, guild_id, user_id) if order is Order.search else ""
     # What somebody may not read is not even counted: how many were found says what is in it.
     readable = [one for one in await app.gallery.channels(guild_id) if may_read(interaction, one)]
-    page = await app.gallery.page(guild_id, order, number, readable, user_id=interaction.user.id, words=words)
+    page = await app.gallery.page(guild_id, order, number, readable, user_id=user_id, words=words)
     shown = [entry for entry in page.entries if may_see(interaction, entry.shared.channel_id)]
     files = await thumbnails(shown)
     view: ui.LayoutView = page_card(

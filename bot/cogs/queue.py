@@ -14,7 +14,7 @@ from bot.services.draw_payload import DrawPayload
 from bot.services.refusal import Refusal
 from bot.translator import options, text
 from bot.ui.buttons import on_press
-from bot.ui.gate import nth
+from bot.ui.gate import nth, only
 from bot.ui.lists import cancel_card, job_title
 from bot.ui.look import Accent
 from bot.ui.queue_card import STATES, Gates, Line, Viewer, queue_card
@@ -81,7 +81,7 @@ async def refresh(interaction: discord.Interaction[LikenessBot], _id: int, _inde
 @on_choice("front", rule=admin)
 async def move_to_front(interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]) -> None:
     """Serve a waiting job next; the admins of its own server may."""
-    app, job_id = interaction.client.app, row_id(values[0])
+    app, job_id = interaction.client.app, row_id(only(values))
     job = await app.jobs.get(job_id) if job_id is not None else None
     if job is None or job.guild_id != interaction.guild_id:
         raise Refusal("no_such_job")

@@ -14,7 +14,7 @@ from bot.services.wish import check_bases
 from bot.translator import text
 from bot.ui.buttons import on_press
 from bot.ui.forms import Answers, on_form
-from bot.ui.gate import nth, one_of
+from bot.ui.gate import nth, one_of, only
 from bot.ui.replies import language_of, replace, show
 from bot.ui.selects import on_choice
 from bot.ui.settings_forms import (
@@ -47,7 +47,7 @@ class Settings(commands.Cog):
 
 @on_choice("section", rule=admin)
 async def open_section(interaction: discord.Interaction[LikenessBot], _name: str, values: list[Any]) -> None:
-    await _change(interaction, one_of(SECTIONS, values[0]))
+    await _change(interaction, one_of(SECTIONS, only(values)))
 
 
 @on_choice(*CHANNELS, rule=admin)
@@ -68,7 +68,7 @@ async def choose_option(interaction: discord.Interaction[LikenessBot], name: str
         offered = (await interaction.client.app.settings.get(admins_guild(interaction))).bases
         await interaction.response.defer()  # the Hub may have to be asked
         await check_bases(base for base in chosen if base not in offered)
-    await _change(interaction, SECTION_OF[name], **{name: chosen if several else chosen[0]})
+    await _change(interaction, SECTION_OF[name], **{name: chosen if several else only(chosen)})
 
 
 @on_choice("quota", rule=admin)

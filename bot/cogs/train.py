@@ -148,7 +148,7 @@ async def submit(
 ) -> None:
     """Take over what was filled into the form, with what stood in the draft that it was opened on."""
     form = await interaction.client.app.drafting.of(draft_id, interaction.user.id)
-    typed = {"name": answers.text("name").strip(), "class_name": answers.chosen("class")[0]}
+    typed = {"name": answers.text("name").strip(), "class_name": answers.one("class")}
     wish = Wish.model_validate_json(form.wish).model_copy(update=typed)
     photos = [*form.attached, *answers.files("photos"), *answers.files("more_photos")]
     await _prepare(interaction, wish, photos, answers.ticked("consent"), form)
@@ -193,6 +193,15 @@ async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
     await _show_draft(interaction, draft, in_place=True)
 
 
+@on_press("default", own_draft)
+async def use_default(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """Go on without the option that was not right; the photos are there already."""
+    await interaction.response.defer()
+    drafting = interaction.client.app.drafting
+    draft = await drafting.use_default(draft_id, interaction.user.id, asker_of(interaction))
+    await _show_draft(interaction, draft, in_place=True)
+
+
 @on_press("start", own_draft)
 async def start(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The draft becomes a job, with a card of its own in the channel."""
@@ -220,6 +229,8 @@ async def discard(interaction: discord.Interaction[LikenessBot], draft_id: int, 
 @on_pick(own_draft)
 async def pick(interaction: discord.Interaction[LikenessBot], draft_id: int, places: list[int]) -> None:
     """Other crops are used."""
+    if not places:  # the menu asks for one at least
+        raise Refusal("old_button")
     draft = await interaction.client.app.drafting.use(draft_id, interaction.user.id, places)
     await interaction.response.defer()
     await _show_draft(interaction, draft, in_place=True)
@@ -232,6 +243,9 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     await interaction.response.defer(ephemeral=True, thinking=True)
     app = interaction.client.app
     draft = await app.drafting.draft(selfies(), Wish(name=SELFIES_NAME), consent=True, **origin)
+    if not draft.crops:
+        await _show_draft(interaction, draft, in_place=False)
+        return
     job = await app.training.start(draft.id, interaction.user.id)
     await show(interaction, await _started(interaction, job, origin["locale"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,11 @@ class Gpu(Protocol):
 
         The first call comes before any other, from a task that outlives them: what lives long is born in it.
         """
+        ...
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from the first `prepare` to `close`; one that ends by itself is a defect."""
         ...
 
     async def device(self) -> Ready:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
@@ -75,6 +76,11 @@ class LocalGpu:
         self._server.open()
         if self._standby is not None:
             await self._standby.refill()
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """See `Gpu.tasks`."""
+        return [*self._server.tasks, *(self._standby.tasks if self._standby is not None else ())]
 
     async def device(self) -> Ready:
         """See `Gpu.device`. Raises ServerLost, an OSError, when no server comes up."""

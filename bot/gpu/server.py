@@ -58,6 +58,11 @@ class InferenceServer:
         if self._keeper is None and not self._closed:
             self._keeper = asyncio.create_task(self._keep(), name="inference-server")
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What goes on from `open` to `close`."""
+        return [self._keeper] if self._keeper is not None else []
+
     async def ready(self) -> Ready:
         """The server's first line, once it is up. Raises ServerLost, also where it can't be started."""
         self.open()

@@ -13,7 +13,7 @@ from bot.services.access import Access
 from bot.services.imagining import MEMBER, Asker
 from bot.services.intake import Intake, Upload
 from bot.services.refusal import Notice, Refusal, refuse_when_full
-from bot.services.wish import Wish, check_options, check_wish
+from bot.services.wish import Wish, check_options, check_wish, with_default
 from data.database import Database
 from data.drafts import Attached, Crop, Draft, Drafts
 from data.files import FileStore
@@ -21,11 +21,8 @@ from data.jobs import Origin
 from data.settings import Settings
 from inference.bases import Base
 from trainer.names import is_common_word
-from trainer.spec import MIN_PHOTOS
+from trainer.spec import MAX_PHOTOS, MIN_PHOTOS
 from trainer.subjects import kind_of
-
-_ASKED_IN_THE_FORM = ("bad_name", "bad_class")
-"""What is wrong with a wish that the person can put right without sending the photos again."""
 
 _PASSING = ("too_many_jobs", "quota_trainings", "queue_closed")
 """What keeps a person from starting now, but not from preparing."""
@@ -62,12 +59,14 @@ class Drafting:
     ) -> Draft:
         """Keep what a form needs until it is sent.
 
-        Whoever may not train, or not like that, hears it before they choose photos. Raises Refusal as
-        `check_options` and `Access.check` do.
+        Whoever may not train, or not like that, hears it before they choose photos.
+
+        Raises Refusal: too_many_photos, and as `check_options` and `Access.check` do.
         """
         await self._obstacles(asker, origin)
         settings = await self._settings.get(origin["guild_id"])
-        check_options(wish, settings, self._base, photos=len(attached), age_restricted=False)
+        _check_count(attached)
+        check_options(wish, settings, self._base, age_restricted=False)
         async with self._db.transaction() as tx:
             return await self._drafts.create(wish=wish.model_dump_json(), attached=attached, tx=tx, **origin)
 
@@ -85,23 +84,20 @@ class Drafting:
 
         `form` is what the form carried that brought them; photos that it kept come first. While something is
         missing that the person can add, the draft has no crops but the photos as they were sent, and its
-        first notice says what: no_consent, too_few_photos, bad_name or bad_class. What they only have to
-        wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
+        first notice says what: no_consent, too_few_photos, or what `check_wish` refuses. What they only have
+        to wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
 
-        Raises Refusal: draft_gone, disk_full, and as `check_wish` and `Access.check` do.
+        Raises Refusal: draft_gone, disk_full, too_many_photos, and as `Access.check` does.
         """
         settings = await self._settings.get(origin["guild_id"])
         obstacles = await self._obstacles(asker, origin)
         photos = [*self._kept(form), *uploads] if form is not None else uploads
+        _check_count(photos)
         with refuse_when_full():
             try:
                 # Samples are shown in the samples channel, whichever channel this is asked in.
-                base = await asyncio.to_thread(
-                    check_wish, wish, settings, self._base, photos=len(photos), age_restricted=False
-                )
+                base = await asyncio.to_thread(check_wish, wish, settings, self._base, age_restricted=False)
             except Refusal as refusal:
-                if refusal.code not in _ASKED_IN_THE_FORM:
-                    raise
                 missing = Notice(refusal.code, refusal.params)
             else:
                 if consent:
@@ -121,9 +117,16 @@ class Drafting:
 
     async def agree(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
         """The person may use the photos of a draft that were not looked at so far. Raises as `draft` does."""
-        draft = await self.of(draft_id, user_id)
+        draft = await self._unread(draft_id, user_id)
         wish = Wish.model_validate_json(draft.wish)
         return await self.draft((), wish, consent=True, form=draft, asker=asker, **draft.origin)
+
+    async def use_default(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
+        """Try a draft once more, without the option that was not right. Raises as `draft` does."""
+        draft = await self._unread(draft_id, user_id)
+        wish = with_default(Wish.model_validate_json(draft.wish), draft.notices[0][0])
+        consent = draft.consent_at is not None
+        return await self.draft((), wish, consent=consent, form=draft, asker=asker, **draft.origin)
 
     async def of(self, draft_id: int, user_id: int) -> Draft:
         """A person's own draft. Raises Refusal(draft_gone), whether it is nobody's or somebody else's."""
@@ -153,6 +156,13 @@ class Drafting:
     def crop_files(self, draft: Draft) -> list[Path]:
         """The pictures of a draft's crops, in their order."""
         return [self._files.draft(draft.id) / f"{place}.png" for place in range(len(draft.crops))]
+
+    async def _unread(self, draft_id: int, user_id: int) -> Draft:
+        """A person's own draft that something is missing for. Raises Refusal(draft_gone)."""
+        draft = await self.of(draft_id, user_id)
+        if draft.crops:
+            raise Refusal("draft_gone")
+        return draft
 
     def _kept(self, draft: Draft) -> list[Upload]:
         """The photos of a draft that are kept as they were sent."""
@@ -250,6 +260,11 @@ class Drafting:
         for gone in earlier:
             await asyncio.to_thread(self._files.remove, self._files.draft(gone))
         return draft
+
+
+def _check_count(photos: Sequence[object]) -> None:
+    if len(photos) > MAX_PHOTOS:
+        raise Refusal("too_many_photos", limit=MAX_PHOTOS)
 
 
 async def _read_kept(file: Path) -> bytes:

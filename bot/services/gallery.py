@@ -159,16 +159,16 @@ class GalleryService:
         """Entries with their pictures."""
         return tuple([Entry(one, await self._shown(one)) for one in shared])
 
-    async def search(self, guild_id: int, words: str) -> int:
+    async def search(self, guild_id: int, user_id: int, words: str) -> int:
         """A number by which later presses find these words again. Raises Refusal(search_empty)."""
         said = " ".join(words.split()).casefold()
         if not said:
             raise Refusal("search_empty")
-        return await self._gallery.search(guild_id, said[:100])
+        return await self._gallery.search(guild_id, user_id, said[:100])
 
-    async def searched(self, search_id: int, guild_id: int) -> str:
-        """The words of a search. Raises Refusal(no_such_card)."""
-        words = await self._gallery.searched(search_id, guild_id)
+    async def searched(self, search_id: int, guild_id: int, user_id: int) -> str:
+        """The words of a person's own search. Raises Refusal(no_such_card)."""
+        words = await self._gallery.searched(search_id, guild_id, user_id)
         if words is None:
             raise Refusal("no_such_card")
         return words

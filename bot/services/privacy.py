@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from aiosqlite import Connection
 
@@ -14,6 +17,8 @@ from data.database import Database, until_written
 from data.files import FileStore, size_of
 from data.handovers import Whose
 from data.personal import Personal, Subject
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = 50
 """Jobs that are erased in one transaction: whoever else wants to write waits as long."""
@@ -55,7 +60,8 @@ class Summary:
 class Privacy:
     """Erasing goes in steps, each of them one transaction for the rows, then the files.
 
-    After a crash the next start removes folders without a row, and `resume` erases the rest. `erased` is
+    Files that can't be removed then hold up nothing, and are tried again by `resume`. After a crash the next
+    start removes folders without a row, and `resume` erases the rest. `erased` is
     called when messages wait to be removed from Discord; `halt` stops exports and publications and removes
     their files.
     """
@@ -74,6 +80,9 @@ class Privacy:
         self._halt = halt
         self._erased = erased
         self._personal = Personal(db)
+        self._turns: WeakValueDictionary[tuple[Subject, int], asyncio.Lock] = WeakValueDictionary()
+        self._left: set[Path] = set()
+        """Folders that could not be removed so far; nothing in the database belongs to them any more."""
 
     async def summary(self, user_id: int) -> Summary:
         """Counts and sizes of everything that is stored about a person."""
@@ -112,23 +121,38 @@ class Privacy:
             await asyncio.to_thread(self._files.remove, self._files.draft(draft))
         return len(with_photos)
 
-    async def erase_person(self, user_id: int) -> None:
-        """Remove everything that belongs to a person, here and, as far as Discord allows, there."""
+    async def erase_person(self, user_id: int) -> bool:
+        """Remove everything that belongs to a person, here and, as far as Discord allows, there.
+
+        False where files are left that could not be removed so far.
+        """
         await self._erase("user", user_id)
+        return not self._left
 
     async def erase_guild(self, guild_id: int) -> None:
         """Remove everything that belongs to a guild."""
         await self._erase("guild", guild_id)
 
     async def resume(self) -> None:
-        """At the start: go on with what a crash interrupted."""
-        for subject, subject_id in await self._personal.unfinished():
-            await until_written(partial(self._go_on, subject, subject_id))
+        """At the start, and from time to time: go on with what a crash or the file system interrupted."""
+        for path in [*self._left]:
+            await asyncio.to_thread(self._remove, path)
+        for one in await self._personal.unfinished():
+            async with self._turn(*one):
+                if one in await self._personal.unfinished():  # whoever was at it may be done meanwhile
+                    try:
+                        await until_written(partial(self._go_on, *one))
+                    except OSError:
+                        logger.exception("%s %d could not be erased yet", *one)
 
     async def _erase(self, subject: Subject, subject_id: int) -> None:
-        await self._personal.begin_erasing(subject, subject_id)
-        # Carried through from here on: what the next start went on with would also erase what came later.
-        await until_written(lambda: self._go_on(subject, subject_id))
+        async with self._turn(subject, subject_id):
+            await self._personal.begin_erasing(subject, subject_id)
+            # Carried through from here on: `resume` would also erase what came later.
+            await until_written(lambda: self._go_on(subject, subject_id))
+
+    def _turn(self, subject: Subject, subject_id: int) -> asyncio.Lock:
+        return self._turns.setdefault((subject, subject_id), asyncio.Lock())
 
     async def _go_on(self, subject: Subject, subject_id: int) -> None:
         """Erase whatever is left; may be repeated."""
@@ -168,14 +192,26 @@ class Privacy:
 
     def _remove_files(self, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int]) -> None:
         for draft in drafts:
-            self._files.remove(self._files.draft(draft))
+            self._remove(self._files.draft(draft))
         for job in jobs:
-            self._files.remove(self._files.job(job))
-            self._files.remove(self._files.pictures(job))
+            self._remove(self._files.job(job))
+            self._remove(self._files.pictures(job))
             for end in ("", ".1"):  # the second is what `data.disk.shorten` may have put beside it
-                (self._files.logs / f"training-{job}.log{end}").unlink(missing_ok=True)
+                self._remove(self._files.logs / f"training-{job}.log{end}")
         for model in models:
-            self._files.remove(self._files.model(model))
+            self._remove(self._files.model(model))
+
+    def _remove(self, path: Path) -> None:
+        try:
+            if path.parent == self._files.logs:
+                path.unlink(missing_ok=True)
+            else:
+                self._files.remove_rest(path)
+        except OSError as error:
+            logger.warning("%s could not be removed yet: %s", path, error)
+            self._left.add(path)
+        else:
+            self._left.discard(path)
 
     async def _stop(self, jobs: Iterable[int]) -> None:
         for job in jobs:

@@ -98,7 +98,7 @@ class TrainingService:
         """By the guild's settings of now, which may have changed since the draft was made."""
         settings = await self._settings.get(draft.guild_id)
         wish = Wish.model_validate_json(draft.wish)
-        base = await asyncio.to_thread(check_wish, wish, settings, self._base, photos=0, age_restricted=True)
+        base = await asyncio.to_thread(check_wish, wish, settings, self._base, age_restricted=True)
         pool = str(self._files.class_pool(base.alias))
         return spec_of(wish, settings, base, len(draft.used), pool)
 

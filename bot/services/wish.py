@@ -17,10 +17,19 @@ from inference.bases import Base, look_up
 from inference.requests import MAX_PROMPT
 from trainer.names import check_name
 from trainer.presets import Preset, recipe_for
-from trainer.spec import MAX_PHOTOS, Concept, Method, TrainSpec, steps_for
+from trainer.spec import Concept, Method, TrainSpec, steps_for
 
 PHOTOS = "photos"
 """The folder of a job that holds its crops."""
+
+_REFUSED_FOR = {
+    "too_many_steps": "steps",
+    "prompt_too_long": "sample_prompt",
+    "word_never": "sample_prompt",
+    "word_blocked": "sample_prompt",
+    "lora_as_base": "method",
+}
+"""Which option was not right; all else that `check_wish` refuses is about the base, or asked in the form."""
 
 _CLASS_NAME = re.compile(r"[A-Za-z]{2,16}( [A-Za-z]{2,16})?")
 
@@ -39,35 +48,34 @@ class Wish(BaseModel):
     sample_prompt: str = ""
 
 
-def check_options(
-    wish: Wish, settings: GuildSettings, own_base: str, *, photos: int, age_restricted: bool
-) -> None:
+def with_default(wish: Wish, refused: str) -> Wish:
+    """The wish without the option for which it was refused with this code."""
+    option = _REFUSED_FOR.get(refused, "base")
+    return wish.model_copy(update={option: Wish.model_fields[option].default})
+
+
+def check_options(wish: Wish, settings: GuildSettings, own_base: str, *, age_restricted: bool) -> None:
     """What only the command can put right: the form asks for none of it. Asks nobody on the network.
 
-    Raises Refusal: base_not_offered, too_many_steps, too_many_photos, prompt_too_long, word_never,
-    word_blocked.
+    Raises Refusal: base_not_offered, too_many_steps, prompt_too_long, word_never, word_blocked.
     """
     offered = bases_offered(settings, own_base)
     if wish.base is not None and wish.base not in offered:
         raise Refusal("base_not_offered", base=wish.base, bases=", ".join(offered))
     if wish.steps is not None and not 1 <= wish.steps <= settings.max_steps:
         raise Refusal("too_many_steps", limit=settings.max_steps)
-    if photos > MAX_PHOTOS:
-        raise Refusal("too_many_photos", limit=MAX_PHOTOS)
     if len(wish.sample_prompt) > MAX_PROMPT:
         raise Refusal("prompt_too_long", length=len(wish.sample_prompt), limit=MAX_PROMPT)
     check_prompt(settings, wish.sample_prompt, age_restricted=age_restricted)
 
 
-def check_wish(
-    wish: Wish, settings: GuildSettings, own_base: str, *, photos: int, age_restricted: bool
-) -> Base:
+def check_wish(wish: Wish, settings: GuildSettings, own_base: str, *, age_restricted: bool) -> Base:
     """Everything that can be refused without looking at a photo; the base to start from.
 
     Blocking: what this machine doesn't know of the base yet is asked of the Hub. Raises Refusal as
     `check_options` does; bad_name, bad_class, lora_as_base; and as `inference.bases.look_up` does.
     """
-    check_options(wish, settings, own_base, photos=photos, age_restricted=age_restricted)
+    check_options(wish, settings, own_base, age_restricted=age_restricted)
     try:
         check_name(wish.name)
         base = look_up(wish.base or own_base).base

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
+from bot.services.refusal import Refusal
 from bot.ui.gate import Registry, Rule
 from data.drafts import Attached
 
@@ -38,11 +39,21 @@ class Answers:
     def chosen(self, field: str) -> list[str]:
         return list(self.fields.get(field, {}).get("values") or ())
 
+    def one(self, field: str) -> str:
+        """What was chosen in a menu of one. Raises Refusal(old_form) where the form had none."""
+        for value in self.chosen(field):
+            return value
+        raise Refusal("old_form")
+
     def ticked(self, field: str) -> bool:
         return bool(self.fields.get(field, {}).get("value"))
 
     def files(self, field: str) -> list[Attached]:
-        return [self.uploads[id] for id in self.chosen(field)]
+        """Raises Refusal(old_form) where a file was named but not sent."""
+        try:
+            return [self.uploads[id] for id in self.chosen(field)]
+        except KeyError as error:
+            raise Refusal("old_form") from error
 
 
 Submit = Callable[["discord.Interaction[LikenessBot]", int, int, Answers], Awaitable[None]]

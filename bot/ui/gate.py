@@ -70,6 +70,11 @@ def nth(choices: Sequence[T], place: int) -> T:
     return choices[place]
 
 
+def only(choices: Sequence[T]) -> T:
+    """What was chosen in a menu of one. Raises Refusal(old_button) where it was sent without anything."""
+    return nth(choices, 0)
+
+
 def one_of(choices: Collection[T], chosen: T) -> T:
     """What was chosen in a menu. Raises Refusal(old_button) where this version offers no such thing."""
     if chosen not in choices:

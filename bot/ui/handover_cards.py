@@ -181,7 +181,7 @@ def _exported_card(handover: Handover, model: Model, file: discord.File | None, 
 
 
 def _once_more(handover: Handover, locale: str) -> CardButton:
-    label = t(locale, "button.handover_again")
+    label = t(locale, "button.try_again")
     if handover.kind == "publish":
         return CardButton("publish", handover.model_id, label=label)
     place = CHOICES.index((handover.format or "safetensors", handover.half)) + 1

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.services.refusal import Refusal
 from bot.ui.gate import Registry, Rule
+from bot.ui.replies import report
 
 if TYPE_CHECKING:
     from bot.client import LikenessBot
@@ -25,8 +27,12 @@ def on_choice(*names: str, rule: Rule) -> Callable[[Choose], Choose]:
     return CHOICES.register(*names, rule=rule)
 
 
-async def _chosen(interaction: discord.Interaction[Any], name: str, values: list[Any]) -> None:
-    await CHOICES.call(name, interaction, 0, name, values)
+async def _chosen(interaction: discord.Interaction[Any], name: str, found: list[Any]) -> None:
+    """`found` are the channels or roles that were chosen."""
+    if any(isinstance(one, str) for one in found):  # an id that nothing on this server has
+        await report(interaction, Refusal("old_button"))
+        return
+    await CHOICES.call(name, interaction, 0, name, [one.id for one in found])
 
 
 class CardSelect(ui.DynamicItem[ui.Select[Any]], template=r"choose:(?P<name>[a-z_]+)"):
@@ -59,7 +65,7 @@ class CardSelect(ui.DynamicItem[ui.Select[Any]], template=r"choose:(?P<name>[a-z
         return cls(match["name"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await _chosen(interaction, self.name, list(self.item.values))
+        await CHOICES.call(self.name, interaction, 0, self.name, list(self.item.values))
 
 
 class CardChannelSelect(ui.DynamicItem[ui.ChannelSelect[Any]], template=r"channel:(?P<name>[a-z_]+)"):
@@ -85,7 +91,7 @@ class CardChannelSelect(ui.DynamicItem[ui.ChannelSelect[Any]], template=r"channe
         return cls(match["name"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await _chosen(interaction, self.name, [channel.id for channel in self.item.values])
+        await _chosen(interaction, self.name, self.item.values)
 
 
 class CardRoleSelect(ui.DynamicItem[ui.RoleSelect[Any]], template=r"role:(?P<name>[a-z_]+)"):
@@ -113,4 +119,4 @@ class CardRoleSelect(ui.DynamicItem[ui.RoleSelect[Any]], template=r"role:(?P<nam
         return cls(match["name"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await _chosen(interaction, self.name, [role.id for role in self.item.values])
+        await _chosen(interaction, self.name, self.item.values)

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
 from bot.locales import t
 from bot.services.training import Prospect
-from bot.services.wish import Wish
+from bot.services.wish import Wish, with_default
 from bot.ui.buttons import CardButton
 from bot.ui.gate import Registry, Rule
 from bot.ui.look import Accent, card, duration, quoted, rule
@@ -32,6 +32,13 @@ _COLUMNS = 5
 _GAP = 6
 _FILE = "photos.jpg"
 _MOST_NOTICES = 20
+_FORM_LABELS = {
+    "no_consent": "button.form_again",
+    "bad_name": "button.form_again",
+    "bad_class": "button.form_again",
+    "too_few_photos": "button.add_photos",
+}
+"""What the form can put right; everything else is an option that only the command has."""
 
 Pick = Callable[["discord.Interaction[LikenessBot]", int, list[int]], Awaitable[None]]
 PICKS: Registry[Pick] = Registry("old_button")
@@ -111,16 +118,18 @@ def missing_card(locale: str, draft: Draft) -> ui.LayoutView:
     wish, missing = Wish.model_validate_json(draft.wish), draft.notices[0][0]
     kind = class_label(locale, wish.class_name)
     buttons: list[ui.Item[Any]] = [
-        CardButton(
-            "photos",
-            draft.id,
-            label=t(locale, "button.add_photos" if missing == "too_few_photos" else "button.form_again"),
-        ),
         CardButton("discard", draft.id, label=t(locale, "button.cancel"), style=discord.ButtonStyle.danger),
     ]
+    form = _FORM_LABELS.get(missing)
+    if form is not None:
+        buttons.insert(0, CardButton("photos", draft.id, label=t(locale, form)))
     if missing == "no_consent":
         yes = t(locale, "button.agree")
         buttons.insert(0, CardButton("agree", draft.id, label=yes, style=discord.ButtonStyle.success))
+    if form is None:
+        can_change = with_default(wish, missing) != wish
+        go_on = t(locale, "button.use_default" if can_change else "button.try_again")
+        buttons.insert(0, CardButton("default", draft.id, label=go_on, style=discord.ButtonStyle.success))
     return card(
         Accent.waiting,
         f"## {t(locale, 'sheet.title', name=quoted(wish.name), class_name=quoted(kind))}",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from bot.__main__ import _command, _parser, main
 from bot.app import App, PartEnded
 from bot.config import Config
+from bot.gpu.local import LocalGpu
 from bot.sandbox import world
 from tests.bot.face import eventually, text_of
 from tests.standin.process import STARTING, bot_process
@@ -56,6 +57,7 @@ async def returns(*_: object) -> None:
         ("bot.services.handover_runner.HandoverRunner._run", breaks_off, "the handovers task ended"),
         ("bot.services.digest.Digest.run", returns, "the digest task ended"),
         ("bot.janitor.Janitor.run", breaks_off, "the janitor task ended"),
+        ("bot.gpu.server.InferenceServer._keep", breaks_off, "the inference-server task ended"),
     ],
 )
 def test_a_part_that_ends_takes_the_bot_with_it(
@@ -71,6 +73,22 @@ def test_a_part_that_ends_takes_the_bot_with_it(
     assert main(["sandbox"]) == 1
     assert f"Likeness ends: {said}" in caplog.text
     assert ("out of ink" in caplog.text) is (does is breaks_off)
+
+
+async def test_who_can_hear_the_waiting_trainer_no_more_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_: object, **__: object) -> AsyncGenerator[None, None]:
+        raise RuntimeError("out of ink")
+        yield
+
+    monkeypatch.setattr("bot.gpu.standby.hear", breaks)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    gpu = LocalGpu(tmp_path, standby="mini")
+    await gpu.prepare()
+    (ended,), _ = await asyncio.wait(gpu.tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert "out of ink" in str(ended.exception())
+    await gpu.close()
 
 
 @pytest.mark.parametrize(("asked", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])

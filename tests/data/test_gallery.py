@@ -85,10 +85,12 @@ async def test_only_posted_cards_are_listed_and_words_are_taken_as_they_are(
 
 async def test_a_search_keeps_its_number(db: Database) -> None:
     gallery = Gallery(db)
-    number = await gallery.search(GUILD, "cat")
-    assert await gallery.search(GUILD, "cat") == number
-    assert await gallery.searched(number, GUILD) == "cat"
-    assert await gallery.searched(number, GUILD + 1) is None
+    number = await gallery.search(GUILD, ANN, "cat")
+    assert await gallery.search(GUILD, ANN, "cat") == number
+    assert await gallery.searched(number, GUILD, ANN) == "cat"
+    assert await gallery.searched(number, GUILD + 1, ANN) is None
+    assert await gallery.search(GUILD, BOB, "cat") != number
+    assert await gallery.searched(number, GUILD, BOB) is None
 
 
 async def test_old_searches_are_forgotten_but_never_the_one_that_is_asked(
@@ -96,11 +98,11 @@ async def test_old_searches_are_forgotten_but_never_the_one_that_is_asked(
 ) -> None:
     monkeypatch.setattr("data.gallery._SEARCHES", 2)
     gallery = Gallery(db)
-    numbers = [await gallery.search(GUILD, word) for word in ("cat", "dog")]
-    elsewhere = await gallery.search(GUILD + 1, "cat")
-    numbers.append(await gallery.search(GUILD, "fox"))
-    found = [await gallery.searched(number, GUILD) for number in numbers]
+    numbers = [await gallery.search(GUILD, ANN, word) for word in ("cat", "dog")]
+    elsewhere = await gallery.search(GUILD + 1, ANN, "cat")
+    numbers.append(await gallery.search(GUILD, ANN, "fox"))
+    found = [await gallery.searched(number, GUILD, ANN) for number in numbers]
     assert found == [None, "dog", "fox"]
-    assert await gallery.searched(elsewhere, GUILD + 1) == "cat"
+    assert await gallery.searched(elsewhere, GUILD + 1, ANN) == "cat"
     monkeypatch.setattr("data.gallery._SEARCHES", 1)
-    assert await gallery.searched(await gallery.search(GUILD, "dog"), GUILD) == "dog"
+    assert await gallery.searched(await gallery.search(GUILD, ANN, "dog"), GUILD, ANN) == "dog"

@@ -90,6 +90,16 @@ async def test_too_few_photos_are_added_to_and_a_bad_name_is_changed(here: World
     assert [*app.files.drafts.iterdir()] == []
 
 
+async def test_an_option_that_does_not_fit_costs_no_photos(here: World, app: App) -> None:
+    waiting = (await prepare(here, 3, steps=9000)).response
+    assert waiting is not None
+    said = text_of(waiting)
+    assert "at most 4000 steps" in said and "Photos that I keep for you: 3." in said
+    assert "Open the form again" not in said, "it asks for no steps"
+    await here.visitor.click(waiting, label="Use the default")
+    assert "**3 photos**" in text_of(waiting) and "9000" not in text_of(waiting)
+
+
 async def test_cancel_removes_photos_that_nobody_agreed_to(here: World, app: App) -> None:
     waiting = (await prepare(here, 3, consent=False)).response
     assert waiting is not None

@@ -30,6 +30,19 @@ async def test_the_card_shows_progress_and_then_the_pictures(here: World, gpu: S
     assert alt_texts(done) == [f"Picture {number}: a cat" for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    ("status", "promised"), [(429, True), (503, True), (400, False), (404, False)], ids=str
+)
+async def test_another_try_is_promised_only_where_there_is_one(
+    here: World, gpu: ScriptedGpu, status: int, promised: bool
+) -> None:
+    here.env.inject_error("POST", "/channels/*/messages", status=status)
+    told = text_of((await here.visitor.slash(here.studio, "imagine", prompt="a cat")).response)
+    assert "Your drawing is in the queue" in told and ("I will try again" in told) is promised
+    assert "when they are ready" in told or promised
+    await card_saying(here, "a cat")
+
+
 async def test_the_live_card_shows_what_there_is_so_far(here: World, app: App, gpu: ScriptedGpu) -> None:
     gpu.gate.clear()
     gpu.preview = True

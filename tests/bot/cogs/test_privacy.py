@@ -13,6 +13,7 @@ from bot.sandbox import World
 from bot.services.retention import Retention
 from bot.ui.settings_forms import FORMS
 from data.jobs import Job
+from data.personal import Personal
 from tests.bot.face import card_saying, cards, eventually, text_of, train
 from tests.fakes import ScriptedGpu
 
@@ -105,3 +106,13 @@ async def test_a_server_that_keeps_pictures_for_a_time_says_so_and_so_do_those_t
     for button in ("Vary 1", "Share"):
         refused = await here.visitor.click(card, label=button)
         assert "That picture has expired" in text_of([refused.response, *refused.followups][-1])
+
+
+async def test_an_erasing_that_broke_off_is_carried_through_by_the_janitor(here: World, app: App) -> None:
+    await Personal(app.db).begin_erasing("user", here.visitor.id)
+    app.janitor.wake()  # as it does by itself after a while
+
+    async def done() -> bool:
+        return await app.db.rows("SELECT * FROM erasures") == []
+
+    assert await eventually(done)

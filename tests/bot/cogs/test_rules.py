@@ -50,16 +50,17 @@ THEIRS: dict[str, tuple[str, ...]] = {
         ("model", "prefer", "sharemodel", "renamemodel", "forget", "publish", "export"), ("model",)
     ),
     **dict.fromkeys(("public", "stophandover"), ("handover",)),
-    **dict.fromkeys(("start", "photos", "discard", "agree"), ("draft",)),
+    **dict.fromkeys(("start", "photos", "discard", "agree", "default"), ("draft",)),
     **dict.fromkeys(("takedown", "dismiss"), ("complaint",)),
     "deploy": ("offer",),
+    "promptssearch": ("search",),
     **dict.fromkeys(("switch", "setting", "queuetrain", "queuedraw"), ("server",)),
 }
 """Whose row each verb is tried on."""
 
 OPEN = {
     *("help", "models", "styles", "queue", "download", "erase"),
-    *("promptstop", "promptsnew", "promptsmine", "promptssearch"),
+    *("promptstop", "promptsnew", "promptsmine"),
 }
 """Verbs that act for the presser alone: anybody may, and still sees nothing of others and changes nothing."""
 
@@ -102,7 +103,7 @@ async def scene(here: World, app: App) -> Scene:
     other = here.env.create_guild("Another server")
     elsewhere, ann_elsewhere = other.create_text_channel("lobby"), other.add_member(ann.user)
     await app.settings.update(here.guild.id, queue_draw="paused", queue_train="paused")
-    ids = await _things(app, here, ann.id, hidden.id)
+    ids = await things(app, here, ann.id, hidden.id)
     await trained(app, here, stranger.id)  # what they lack is no reason to refuse them
     role = guild.get_role(admins.id)
     assert role is not None
@@ -193,7 +194,7 @@ def _rows(app: App) -> set[str]:
         return set(connection.iterdump())
 
 
-async def _things(app: App, here: World, ann: int, hidden: int) -> dict[str, int]:
+async def things(app: App, here: World, ann: int, hidden: int) -> dict[str, int]:
     """One of everything that somebody can have, by what the cases call it."""
     model = await trained(app, here, ann)
     origin: Any = {"user_id": ann, "guild_id": here.guild.id, "locale": "en"}
@@ -228,6 +229,7 @@ async def _things(app: App, here: World, ann: int, hidden: int) -> dict[str, int
     assert job is not None
     shared = await app.gallery.share(job.id, 0, ann, MEMBER, age_restricted=False)
     await app.gallery.posted(shared.id, hidden, 9)
+    ids["search"] = await app.gallery.search(here.guild.id, ann, SECRET)
     complaint = await app.reporting.file(job, 1, reporter_id=ann, reason=SECRET, locale="en")
     async with app.db.transaction() as tx:
         draft = await Drafts(app.db).create(

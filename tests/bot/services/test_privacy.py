@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -260,6 +261,49 @@ async def test_a_database_that_is_held_meanwhile_breaks_no_erasing_off(
         await privacy.erase_person(ANN)
     assert len(halts) == 2 and await house.db.rows("SELECT * FROM jobs") == []
     assert await house.db.rows("SELECT * FROM erasures") == [], "or a later start erases what comes now"
+
+
+@pytest.mark.parametrize("broken", [(Path, "rename"), (shutil, "rmtree")], ids=["rename", "rmtree"])
+async def test_files_that_cannot_be_removed_hold_up_no_erasing_and_go_while_the_bot_runs(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch, broken: tuple[object, str]
+) -> None:
+    monkeypatch.setattr("bot.services.privacy._AT_ONCE", 1)
+    wishes = [await drawing(house) for _ in range(3)]
+    mine = await model(house)
+
+    def breaks(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(*broken, breaks)
+        assert not await privacy.erase_person(ANN)
+    for table in ("jobs", "erasures"):
+        assert await house.db.rows(f"SELECT * FROM {table}") == []
+    folders = (house.files.all_pictures, house.files.models)
+    assert sum(len([*folder.iterdir()]) for folder in folders) == len(wishes) + 1
+    await house.imagine(user=ANN)
+    await privacy.resume()
+    assert [path for folder in folders for path in folder.iterdir()] == [] and mine
+    assert len(await house.db.rows("SELECT * FROM jobs")) == 1, "what came since stays"
+    assert await privacy.erase_person(ANN)
+
+
+async def test_an_erasing_that_broke_off_goes_on_while_the_bot_runs(
+    house: House, privacy: Privacy, stopper: Stopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await drawing(house)
+
+    async def breaks(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(privacy, "_halt", breaks)
+        with pytest.raises(OSError):
+            await privacy.erase_person(ANN)
+        await privacy.resume()
+    assert len(await house.db.rows("SELECT * FROM jobs")) == 1
+    await privacy.resume()
+    assert await house.db.rows("SELECT * FROM jobs") == await house.db.rows("SELECT * FROM erasures") == []
 
 
 async def test_no_model_is_left_where_an_erasing_in_steps_is_held_up_between_two(

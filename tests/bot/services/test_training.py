@@ -80,30 +80,19 @@ async def test_an_accepted_training_is_whole_on_disk_and_in_the_queue(house: Hou
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"steps": 4001}, "too_many_steps"),
-        ({"steps": 0}, "too_many_steps"),
-    ],
-)
-async def test_a_wish_that_can_not_be_met_is_refused_and_leaves_nothing(
-    house: House, changes: dict[str, Any], code: str
-) -> None:
-    with pytest.raises(Refusal) as refused:
-        await accept(house, uploads(3), **WISH | changes)
-    assert refused.value.code == code
-    await assert_nothing_is_left(house)
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
         ({"consent": False}, "no_consent"),
         ({"name": "a"}, "bad_name"),
         ({"name": "two words"}, "bad_name"),
         ({"name": "two words", "consent": False}, "bad_name"),
         ({"class_name": "person, naked"}, "bad_class"),
+        ({"steps": 4001}, "too_many_steps"),
+        ({"steps": 0, "consent": False}, "too_many_steps"),
+        ({"base": "sdxl"}, "base_not_offered"),
+        ({"sample_prompt": "me " * 400}, "prompt_too_long"),
+        ({"sample_prompt": "me, naked"}, "word_blocked"),
     ],
 )
-async def test_photos_wait_unread_for_consent_or_for_a_better_name(
+async def test_photos_wait_unread_for_consent_or_for_a_better_wish(
     house: House, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: str
 ) -> None:
     async def nobody_may(*_: object, **__: object) -> None:
@@ -124,6 +113,21 @@ async def test_photos_wait_unread_for_consent_or_for_a_better_name(
     assert len(mended.crops) == 3 and mended.consent_at and mended.uploads == ()
     assert [folder.name for folder in house.files.drafts.iterdir()] == [str(mended.id)]
     assert (await house.training().start(mended.id, ANN)).photos == 3
+
+
+async def test_the_default_takes_the_place_of_each_option_that_was_refused(house: House) -> None:
+    asked = {"steps": 9000, "base": "sdxl", "sample_prompt": "me, naked", "consent": False}
+    draft = await draft_of(house.drafting(), uploads(3), **WISH | asked)
+    for code in ("base_not_offered", "too_many_steps", "word_blocked"):
+        assert [notice for notice, _ in draft.notices] == [code] and len(draft.uploads) == 3
+        draft = await house.drafting().use_default(draft.id, ANN)
+    assert [notice for notice, _ in draft.notices] == ["no_consent"]
+    sheet = await house.drafting().agree(draft.id, ANN)
+    assert Wish.model_validate_json(sheet.wish) == Wish(name="abraza") and len(sheet.crops) == 3
+    for press in (house.drafting().agree, house.drafting().use_default):
+        with pytest.raises(Refusal, match="draft_gone"):  # nothing is missing any more
+            await press(sheet.id, ANN)
+    assert (await house.training().start(sheet.id, ANN)).photos == 3
 
 
 async def test_who_agrees_twice_has_one_draft(house: House) -> None:
@@ -226,10 +230,11 @@ async def test_drawn_people_bring_no_warning_about_faces(house: House) -> None:
     assert (await accept(house, uploads(3), **WISH)).codes == ()
 
 
-async def test_an_unknown_base_is_refused(house: House) -> None:
-    with pytest.raises(Refusal) as refused:
-        await accept(house, uploads(3), own_base="no such model", **WISH)
-    assert (refused.value.code, refused.value.params) == ("unknown_base", {"base": "no such model"})
+async def test_photos_wait_until_the_base_can_be_used(house: House) -> None:
+    draft = await draft_of(house.drafting("no such model"), uploads(3), **WISH)
+    assert draft.notices == (("unknown_base", {"base": "no such model"}),)
+    again = await house.drafting().use_default(draft.id, ANN)
+    assert len(again.crops) == 3 and again.notices == ()
 
 
 async def test_a_base_on_the_hub_is_looked_at_before_anybody_queues(
@@ -243,8 +248,8 @@ async def test_a_base_on_the_hub_is_looked_at_before_anybody_queues(
             assert photo.size == (128, 128)
         (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
         hub.repos["ann/torn"] = repository(folder)
-        with pytest.raises(Refusal, match="base_incomplete"):
-            await accept(house, uploads(3), own_base="ann/torn", **WISH | {"user_id": BOB})
+        torn = await draft_of(house.drafting("ann/torn"), uploads(3), **WISH | {"user_id": BOB})
+        assert [code for code, _ in torn.notices] == ["base_incomplete"] and torn.crops == ()
         assert not any(call.endswith(".safetensors") for call in hub.calls)
     assert len(await house.jobs.queued(JobKind.train)) == 1
 
@@ -253,17 +258,17 @@ async def test_a_lora_as_the_base_is_trained_on_in_full_alone(house: House, tmp_
     lora = str(write_lora(tmp_path / "lora"))
     accepted = await accept(house, uploads(3), own_base=lora, **WISH)
     assert TrainSpec.model_validate_json(accepted.job.payload).recipe.method == "full"
-    with pytest.raises(Refusal, match="lora_as_base"):
-        await accept(house, uploads(3), own_base=lora, **WISH | {"user_id": BOB, "method": "lora"})
+    kept = await draft_of(house.drafting(lora), uploads(3), **WISH | {"user_id": BOB, "method": "lora"})
+    assert [code for code, _ in kept.notices] == ["lora_as_base"]
+    assert len((await house.drafting(lora).use_default(kept.id, BOB)).crops) == 3
 
 
 async def test_the_guild_decides_about_training_and_its_length(house: House) -> None:
     await house.settings.update(GUILD, max_steps=60, default_steps=50)
     by_default = await accept(house, uploads(3), **WISH)
     assert by_default.job.steps == 50
-    with pytest.raises(Refusal) as refused:
-        await accept(house, uploads(3), **WISH, steps=61)
-    assert (refused.value.code, refused.value.params) == ("too_many_steps", {"limit": 60})
+    too_long = await draft_of(house.drafting(), uploads(3), **WISH, steps=61)
+    assert too_long.notices == (("too_many_steps", {"limit": 60}),)
     await house.settings.update(GUILD, default_steps=None)
     assert (await accept(house, uploads(3), **WISH)).job.steps == 60, "the rule asks for more"
     await house.settings.update(GUILD, train_enabled=False)
