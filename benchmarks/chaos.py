@@ -108,8 +108,9 @@ class _Chaos:
             await self._stop(bot)
         await asyncio.to_thread(self.ledger.look_for_leftovers)
         self._look_at_cards()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, self._orphans, timeout=_PATIENCE)
-        self.breaches += [f"process {process.pid} was left behind" for process in alive]
+        with contextlib.suppress(TimeoutError):
+            await _until(lambda: not any(map(_lives, self._orphans)), _PATIENCE)
+        self.breaches += [f"process {one.pid} was left behind" for one in self._orphans if _lives(one)]
 
     def end_orphans(self) -> None:
         """Whatever happened: nothing that the bot has started outlives this."""
@@ -190,9 +191,12 @@ class _Chaos:
         """Each job has one card, and each new model one in the gallery."""
         here = self._there.world
         for entry in self.ledger.jobs.values():
-            shown = [card.channel.id for card in cards(here, entry.wish)]
+            trains = entry.kind is JobKind.train
+            # A drawing's card names the model that drew it, but not its class.
+            said = f"{entry.wish} (person)" if trains else entry.wish
+            shown = [card.channel.id for card in cards(here, said)]
             wanted = [here.studio.id]
-            if entry.kind is JobKind.train and entry.state is JobState.done:
+            if trains and entry.state is JobState.done:
                 wanted.append(here.prompts.id)
             if sorted(shown) != sorted(wanted):
                 self.breaches.append(f"{entry.wish!r} has {len(shown)} cards and not {len(wanted)}")
@@ -212,6 +216,13 @@ async def _until(reached: Callable[[], bool], seconds: float) -> None:
 
 def _ended(bot: BotProcess) -> bool:
     return bot.process.returncode is not None
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process works; one that ended may wait for somebody to ask how."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _kind(process: psutil.Process) -> str:
