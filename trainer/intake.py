@@ -76,9 +76,14 @@ def _confine(memory: int) -> None:
 
 
 def _find(ask: Ask) -> Found:
-    start = time.process_time()
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(start) + ask.seconds, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + ask.seconds, most))
+    return find(ask)
+
+
+def find(ask: Ask) -> Found:
+    """Look at one file, however long it takes. Raises OSError where its crops can't be written."""
+    start = time.process_time()
     try:
         shown = look(ask.file.name, ask.file.read_bytes(), ask.size, ask.class_name)
         crops = [ask.file.with_name(f"{ask.file.name}-{place}.png") for place in range(len(shown.crops))]

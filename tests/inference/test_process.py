@@ -72,7 +72,9 @@ def request(number: int, out: Path, **changes: object) -> DrawRequest:
     return DrawRequest.model_validate({**values, "out": str(out / str(number)), **changes})
 
 
-def test_requests_are_drawn_in_turn_and_a_bad_one_harms_no_other(server: Server, tmp_path: Path) -> None:
+def test_requests_are_drawn_in_turn_until_they_are_cancelled_or_the_starter_leaves(
+    server: Server, tmp_path: Path
+) -> None:
     server.send(request(1, tmp_path))
     server.send(request(2, tmp_path, model="sd99"))
     assert server.process.stdin is not None
@@ -86,20 +88,18 @@ def test_requests_are_drawn_in_turn_and_a_bad_one_harms_no_other(server: Server,
     assert failed.code == "unknown_base"
     assert isinstance(server.until_end("3")[-1], DrawDone)
 
-
-def test_a_cancel_and_the_starters_end_reach_the_request_being_drawn(server: Server, tmp_path: Path) -> None:
-    server.send(request(1, tmp_path, steps=200))
-    server.until_drawing("1")
-    server.send(CancelRequest(id="1"))
-    end = server.until_end("1")[-1]
+    server.send(request(4, tmp_path, steps=200))
+    server.until_drawing("4")
+    server.send(CancelRequest(id="4"))
+    end = server.until_end("4")[-1]
     assert isinstance(end, DrawFailed)
     assert end.code == "cancelled"
-    server.send(CancelRequest(id="1"))  # too late: it must not reach a request to come
-    server.send(request(1, tmp_path))
-    assert isinstance(server.until_end("1")[-1], DrawDone)
+    server.send(CancelRequest(id="4"))  # too late: it must not reach a request to come
+    server.send(request(4, tmp_path))
+    assert isinstance(server.until_end("4")[-1], DrawDone)
 
-    server.send(request(2, tmp_path, steps=200))
-    server.until_drawing("2")
+    server.send(request(5, tmp_path, steps=200))
+    server.until_drawing("5")
     assert server.process.stdin is not None
     server.process.stdin.close()
     assert server.process.wait(timeout=60) == 0

@@ -15,6 +15,7 @@ from tests.fakes import ScriptedGpu
 from trainer.events import Failed
 
 
+@pytest.mark.real_intake
 async def test_the_form_leads_to_samples_in_prompts(here: World, app: App, gpu: ScriptedGpu) -> None:
     gpu.gate.clear()
     shown = await here.visitor.slash(here.studio, "train")

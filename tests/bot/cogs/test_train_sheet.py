@@ -222,6 +222,7 @@ async def test_options_reach_the_trainer(
     )
 
 
+@pytest.mark.real_intake
 async def test_each_reason_of_rejection_is_said(
     here: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,18 @@ async def test_nobody_is_left_by_a_close_that_comes_while_processes_are_being_st
         assert children() == []
 
 
+@pytest.mark.usefixtures("misbehave")
+async def test_a_trainer_that_dies_while_it_waits_is_not_given_a_job(tmp_path: Path) -> None:
+    gpu = LocalGpu(tmp_path, standby="mini", patience=PATIENCE)
+    await gpu.prepare()
+    (waiting,) = children()
+    waiting.kill()
+    assert gpu._standby is not None and gpu._standby._listener is not None
+    await asyncio.wait([gpu._standby._listener])
+    assert any(isinstance(event, Progress) for event in await train(gpu, tmp_path))
+    await gpu.close()
+
+
 async def test_a_trainer_that_hangs_while_it_waits_is_not_given_a_job(
     tmp_path: Path, misbehave: Misbehave
 ) -> None:

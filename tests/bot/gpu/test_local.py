@@ -131,7 +131,7 @@ async def test_a_training_whose_reader_is_cancelled_writes_a_checkpoint_and_goes
     assert isinstance(started, Started) and started.resumed_step >= seen
 
 
-async def test_a_trainer_that_stands_by_trains_the_next_job_and_only_while_it_lives(
+async def test_a_trainer_that_stands_by_trains_the_next_job_and_another_takes_its_place(
     tmp_path: Path, job: Path
 ) -> None:
     gpu = LocalGpu(tmp_path, standby="mini")
@@ -150,11 +150,6 @@ async def test_a_trainer_that_stands_by_trains_the_next_job_and_only_while_it_li
     assert all((job / "samples" / f"{sample.index}.png").is_file() for sample in samples)
     (following,) = children("--standby")
     assert following != waiting
-    following.kill()
-    assert gpu._standby is not None and gpu._standby._listener is not None
-    await asyncio.wait([gpu._standby._listener])
-    again = await collect(gpu.train(job))
-    assert again == [*samples, done], "a finished job says so again, for a bot that was not there to hear it"
     await gpu.close()
     await gpu.prepare()
     assert children() == []

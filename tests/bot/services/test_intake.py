@@ -16,6 +16,8 @@ from bot.services.intake import Intake, Upload
 from bot.services.photo_reader import Bounds
 from tests.bot.services.house import ANN, BOB, WAIT_SECONDS, House, upload, uploads
 
+pytestmark = pytest.mark.real_intake
+
 CLEO = 3
 ENDLESS = Bounds(file_seconds=3600, set_seconds=36_000, patience=3600)
 
