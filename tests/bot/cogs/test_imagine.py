@@ -34,8 +34,9 @@ async def test_the_card_shows_progress_and_then_the_pictures(here: World, gpu: S
     ("status", "promised"), [(429, True), (503, True), (400, False), (404, False)], ids=str
 )
 async def test_another_try_is_promised_only_where_there_is_one(
-    here: World, gpu: ScriptedGpu, status: int, promised: bool
+    here: World, gpu: ScriptedGpu, monkeypatch: pytest.MonkeyPatch, status: int, promised: bool
 ) -> None:
+    monkeypatch.setattr("bot.cards.POST_AGAIN_SECONDS", 0.01)
     here.env.inject_error("POST", "/channels/*/messages", status=status)
     told = text_of((await here.visitor.slash(here.studio, "imagine", prompt="a cat")).response)
     assert "Your drawing is in the queue" in told and ("I will try again" in told) is promised

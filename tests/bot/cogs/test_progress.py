@@ -72,17 +72,19 @@ async def test_only_what_was_drawn_anew_is_sent_again(
     job = await job_of(app, here)
     folder = app.files.job(job.id)
 
+    def card_now() -> discord.Message:
+        return cards(here, "loss 0.250")[-1]
+
     redraw(folder / "loss.png")
-    await app.cards.job_changed(job)
-    after = sent((await eventually(lambda: cards(here, "loss 0.250")))[-1])
+    await app.cards.job_changed(job)  # shown later where an edit is under way
+    await eventually(lambda: sent(card_now())["loss.png"] != before["loss.png"])
+    after = sent(card_now())
     assert after["strip.png"] == before["strip.png"]
-    assert after["loss.png"] != before["loss.png"]
 
     redraw(folder / "previews" / "00030.png")
     await app.cards.job_changed(job)
-    card = cards(here, "loss 0.250")[-1]
-    assert alt_texts(card) == [STRIP, PREVIEW, LOSS], "newer than the strip"
-    assert {name: sent(card)[name] for name in after} == after
+    await eventually(lambda: alt_texts(card_now()) == [STRIP, PREVIEW, LOSS])  # newer than the strip
+    assert {name: sent(card_now())[name] for name in after} == after
 
     here.env.inject_error("PATCH", "/channels/*/messages/*", status=500)
     await app.cards.job_changed(job)
