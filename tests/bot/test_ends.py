@@ -104,7 +104,12 @@ def test_a_signal_ends_it_in_silence(
         return await for_ever()
 
     face(monkeypatch, until_asked)
-    assert main(["sandbox"]) == status
+    # Python leaves SIGINT ignored where the tests themselves were started in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["sandbox"]) == status
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "Likeness ends" not in caplog.text
 
 
