@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -33,25 +34,23 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 discord.VoiceClient.warn_nacl = False
 discord.VoiceClient.warn_dave = False
 
-EXTENSIONS = tuple(
-    f"bot.cogs.{name}"
-    for name in (
-        "train",
-        "imagine",
-        "results",
-        "prompts",
-        "styles",
-        "models",
-        "publish",
-        "queue",
-        "status",
-        "settings",
-        "endpoint",
-        "privacy",
-        "reports",
-        "help",
-    )
+COGS = (
+    "train",
+    "imagine",
+    "results",
+    "prompts",
+    "styles",
+    "models",
+    "publish",
+    "queue",
+    "status",
+    "settings",
+    "endpoint",
+    "privacy",
+    "reports",
+    "help",
 )
+"""The modules of `bot.cogs`, each with a `setup` for the client, in the order of their commands."""
 
 
 class LikenessBot(commands.AutoShardedBot):
@@ -95,9 +94,9 @@ class LikenessBot(commands.AutoShardedBot):
         webhooks.install()
         await self.tree.set_translator(Translator())
         self.add_dynamic_items(CardButton, CardChannelSelect, CardRoleSelect, CardSelect)
-        for extension in EXTENSIONS:
-            if extension not in self.extensions:  # loaded by a log-in that failed afterwards
-                await self.load_extension(extension)
+        if not self.cogs:  # else there are those of a log-in that failed afterwards
+            for name in COGS:
+                await importlib.import_module(f"bot.cogs.{name}").setup(self)
         await self.tell_commands()
 
     async def on_ready(self) -> None:

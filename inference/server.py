@@ -7,12 +7,12 @@ import queue
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 
 import psutil
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from data.pipes import EventWriter
 from inference.drawing import kind
 from inference.engine import Engine
 from inference.model import SMALL_GIB, memory_gib
@@ -34,7 +34,7 @@ class Server:
     takes what suits the device: on a CPU a batch gains nothing.
     """
 
-    def __init__(self, emit: EventWriter, batch: int | None = None) -> None:
+    def __init__(self, emit: Callable[[BaseModel], None], batch: int | None = None) -> None:
         self._emit = emit
         self._engine = Engine()
         gpu = self._engine.device.type == "cuda"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,14 @@ def make_job(folder: Path, recipe: Recipe, base: str = "mini") -> Path:
         with Image.open(file) as image:
             images.append(image.resize((96, 96)))
     write_job(folder, TrainSpec(base=base, concepts=(concept,), recipe=recipe), {concept.photos: images})
+    return folder
+
+
+def three_selfies(folder: Path) -> Path:
+    """Three photos of one face in a new folder."""
+    folder.mkdir(parents=True)
+    for file in sorted(SELFIES.glob("*.jpg"))[:3]:
+        shutil.copy(file, folder)
     return folder
 
 

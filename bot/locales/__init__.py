@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -29,6 +29,7 @@ def catalogue(language: str) -> Mapping[str, str]:
     return texts
 
 
+@lru_cache
 def language_for(locale: object) -> str:
     """The catalogue for a Discord locale: any Chinese reads Chinese, everybody else English."""
     code = str(locale)

@@ -215,6 +215,7 @@ async def test_in_a_crowd_a_card_keeps_its_place_but_says_that_the_queue_is_paus
     async def in_front() -> bool:
         return "Next in line" in await look(10)
 
+    monkeypatch.setattr("bot.cards._CROWD", 2)
     await app.jobs.move_to_front(4)
     assert "Place **3**" in await look(2)
     await app.settings.update(here.guild.id, queue_draw="paused")

@@ -28,9 +28,9 @@ COMMAND = [sys.executable, "-m", "inference"]
 
 
 class Server:
-    def __init__(self, *options: str) -> None:
+    def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", *options], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*COMMAND, "serve"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def send(self, command: BaseModel) -> None:
@@ -57,8 +57,8 @@ class Server:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    server = Server(*getattr(request, "param", ()))
+def server() -> Iterator[Server]:
+    server = Server()
     yield server
     server.process.kill()
     server.process.wait()
@@ -103,17 +103,6 @@ def test_requests_are_drawn_in_turn_until_they_are_cancelled_or_the_starter_leav
     assert server.process.stdin is not None
     server.process.stdin.close()
     assert server.process.wait(timeout=60) == 0
-
-
-@pytest.mark.parametrize("server", [("--batch", "2")], indirect=True)
-def test_requests_that_ask_alike_are_drawn_together_when_asked_to(server: Server, tmp_path: Path) -> None:
-    server.send(request(1, tmp_path, steps=20))
-    for number, changes in ((2, {}), (3, {"guidance": 3.0}), (4, {"prompt": "a dog"}), (5, {})):
-        server.send(request(number, tmp_path, **changes))
-    (ready, *_) = server.until_end("1")
-    assert isinstance(ready, Ready) and ready.batch == 2
-    steps = [line.id for line in server.until_end("5") if isinstance(line, DrawProgress)]
-    assert steps == ["2", "4", "2", "4", "3", "3", "5", "5"], "two at once, the others in their turn"
 
 
 def test_the_draw_command(tmp_path: Path) -> None:

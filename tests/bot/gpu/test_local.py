@@ -109,7 +109,7 @@ def request(out: Path, steps: int = 2, count: int = 2, name: str = "one") -> Dra
     )
 
 
-async def test_a_training_whose_reader_is_cancelled_writes_a_checkpoint_and_goes_on_from_it(
+async def test_a_training_goes_on_after_its_reader_was_cancelled_and_a_killed_one_is_reported(
     gpu: LocalGpu, long_job: Path
 ) -> None:
     steps: asyncio.Queue[int] = asyncio.Queue()
@@ -128,7 +128,14 @@ async def test_a_training_whose_reader_is_cancelled_writes_a_checkpoint_and_goes
     assert children() == [], "the trainer is gone when the close returns"
     async with aclosing(gpu.train(long_job)) as events:
         started = await until(events, lambda event: isinstance(event, Started))
-    assert isinstance(started, Started) and started.resumed_step >= seen
+        assert isinstance(started, Started) and started.resumed_step >= seen
+        await until(events, in_training)
+        (trainer,) = children("trainer")
+        assert_no_secrets(trainer)
+        trainer.send_signal(signal.SIGKILL)
+        lost = [event async for event in events][-1]
+    assert isinstance(lost, Failed)
+    assert lost.code == "trainer_lost" and "SIGKILL" in lost.message
 
 
 async def test_a_trainer_that_stands_by_trains_the_next_job_and_another_takes_its_place(
@@ -155,17 +162,6 @@ async def test_a_trainer_that_stands_by_trains_the_next_job_and_another_takes_it
     assert children() == []
 
 
-async def test_a_killed_trainer_is_reported_in_words(gpu: LocalGpu, long_job: Path) -> None:
-    async with aclosing(gpu.train(long_job)) as events:
-        await until(events, in_training)
-        (trainer,) = children("trainer")
-        assert_no_secrets(trainer)
-        trainer.send_signal(signal.SIGKILL)
-        lost = [event async for event in events][-1]
-    assert isinstance(lost, Failed)
-    assert lost.code == "trainer_lost" and "SIGKILL" in lost.message
-
-
 async def test_a_program_that_can_not_be_started_is_a_lost_trainer_and_a_lost_server(
     gpu: LocalGpu, job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +174,7 @@ async def test_a_program_that_can_not_be_started_is_a_lost_trainer_and_a_lost_se
         await gpu.device()
 
 
-async def test_a_server_that_ends_at_once_is_reported_and_tried_again(
+async def test_a_server_that_ends_is_reported_and_another_draws(
     gpu: LocalGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -190,6 +186,21 @@ async def test_a_server_that_ends_at_once_is_reported_and_tried_again(
             await gpu.device()
     assert (await gpu.device()).memory_gib > 0
     await check_one_server_draws_for_everyone(gpu, tmp_path)
+
+    async with aclosing(gpu.draw(request(tmp_path / "out", steps=200, count=16))) as events:
+        await until(events, lambda event: isinstance(event, DrawProgress))
+        (server,) = children("inference")
+        assert_no_secrets(server)
+        server.send_signal(signal.SIGKILL)
+        last = [event async for event in events][-1]
+    assert isinstance(last, DrawFailed) and last.code == "server_lost" and "SIGKILL" in last.message
+    following = await collect(gpu.draw(request(tmp_path / "out", name="two")))
+    assert isinstance(following[-1], DrawDone)
+    async with aclosing(gpu.draw(request(tmp_path / "long", steps=200, count=16, name="three"))) as events:
+        await until(events, lambda event: isinstance(event, DrawProgress))
+    following = await collect(gpu.draw(request(tmp_path / "short", name="four")))
+    assert isinstance(following[-1], DrawDone)
+    assert list((tmp_path / "long").iterdir()) == [], "a stream that is closed stops its drawing"
 
 
 async def check_one_server_draws_for_everyone(gpu: LocalGpu, tmp_path: Path) -> None:
@@ -206,20 +217,3 @@ async def check_one_server_draws_for_everyone(gpu: LocalGpu, tmp_path: Path) -> 
         for picture in pictures:
             with Image.open(picture.path) as image:
                 assert image.size == (picture.width, picture.height)
-
-
-async def test_a_server_that_dies_or_is_interrupted_draws_the_next(gpu: LocalGpu, tmp_path: Path) -> None:
-    async with aclosing(gpu.draw(request(tmp_path / "out", steps=200, count=16))) as events:
-        await until(events, lambda event: isinstance(event, DrawProgress))
-        (server,) = children("inference")
-        assert_no_secrets(server)
-        server.send_signal(signal.SIGKILL)
-        last = [event async for event in events][-1]
-    assert isinstance(last, DrawFailed) and last.code == "server_lost" and "SIGKILL" in last.message
-    following = await collect(gpu.draw(request(tmp_path / "out", name="two")))
-    assert isinstance(following[-1], DrawDone)
-    async with aclosing(gpu.draw(request(tmp_path / "long", steps=200, count=16, name="three"))) as events:
-        await until(events, lambda event: isinstance(event, DrawProgress))
-    following = await collect(gpu.draw(request(tmp_path / "short", name="four")))
-    assert isinstance(following[-1], DrawDone)
-    assert list((tmp_path / "long").iterdir()) == [], "a stream that is closed stops its drawing"
