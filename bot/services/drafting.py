@@ -84,10 +84,10 @@ class Drafting:
 
         `form` is what the form carried that brought them; photos that it kept come first. While something is
         missing that the person can add, the draft has no crops but the photos as they were sent, and its
-        first notice says what: no_consent, too_few_photos, or what `check_wish` refuses. What they only have
-        to wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
+        first notice says what: no_consent, too_few_photos, or what else `check_wish` refuses. What they only
+        have to wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
 
-        Raises Refusal: draft_gone, disk_full, too_many_photos, and as `Access.check` does.
+        Raises Refusal: draft_gone, disk_full, too_many_photos, word_never, and as `Access.check` does.
         """
         settings = await self._settings.get(origin["guild_id"])
         obstacles = await self._obstacles(asker, origin)
@@ -98,6 +98,8 @@ class Drafting:
                 # Samples are shown in the samples channel, whichever channel this is asked in.
                 base = await asyncio.to_thread(check_wish, wish, settings, self._base, age_restricted=False)
             except Refusal as refusal:
+                if refusal.code == "word_never":  # nobody's photos are fetched, or kept, for that
+                    raise
                 missing = Notice(refusal.code, refusal.params)
             else:
                 if consent:

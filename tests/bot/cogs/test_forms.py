@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bot.app import App
 from bot.sandbox import World
 from tests.bot.cogs.test_restart import restarted
@@ -98,6 +100,22 @@ async def test_an_option_that_does_not_fit_costs_no_photos(here: World, app: App
     assert "Open the form again" not in said, "it asks for no steps"
     await here.visitor.click(waiting, label="Use the default")
     assert "**3 photos**" in text_of(waiting) and "9000" not in text_of(waiting)
+
+
+async def test_what_is_never_allowed_costs_nobody_a_photo(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, fetched = here.env.backend.cdn.get, []
+    monkeypatch.setattr(here.env.backend.cdn, "get", lambda url: fetched.append(url) or find(url))
+    options = {"steps": 9000, "sample_prompt": "a naked child"}
+    for count in (3, 0):  # photos with the command, or a form for them
+        refused = await prepare(here, count, **options)
+        assert refused.modal is None and "I never draw that." in text_of(refused.response)
+    form = await here.visitor.slash(here.studio, "train", **{"class": "child"})
+    values = {"name": "nude", "class": ["child"], "photos": photos(3), "consent": True}
+    sent = await here.visitor.submit_modal(form, values)
+    assert "I never draw that." in text_of(sent.response)
+    assert fetched == [] and [*app.files.drafts.iterdir()] == []
 
 
 async def test_cancel_removes_photos_that_nobody_agreed_to(here: World, app: App) -> None:

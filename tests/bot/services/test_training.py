@@ -115,6 +115,45 @@ async def test_photos_wait_unread_for_consent_or_for_a_better_wish(
     assert (await house.training().start(mended.id, ANN)).photos == 3
 
 
+async def nobody_may_fetch() -> bytes:
+    raise AssertionError("a photo was fetched")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"sample_prompt": "a naked child"},
+        {"sample_prompt": "a naked child", "consent": False},
+        {"sample_prompt": "a naked child", "name": "two words", "steps": 9000, "base": "sdxl"},
+        {"sample_prompt": "a naked child " * 80},
+        {"sample_prompt": "me, naked", "class_name": "child"},
+        {"sample_prompt": "me, naked", "name": "schoolgirl"},
+        {"class_name": "naked child"},
+    ],
+)
+async def test_no_photo_is_fetched_for_what_is_never_allowed(house: House, wish: dict[str, Any]) -> None:
+    await house.settings.update(GUILD, safety="off")
+    drafting, sent = house.drafting(), [Upload("me.jpg", nobody_may_fetch)] * 3
+    with pytest.raises(Refusal, match="word_never"):
+        await draft_of(drafting, sent, **WISH | wish)
+    options = {name: value for name, value in wish.items() if name in Wish.model_fields}
+    asked = Wish(name="abraza").model_copy(update=options)
+    origin = {name: WISH[name] for name in ("user_id", "guild_id", "channel_id", "locale")}
+    with pytest.raises(Refusal, match="word_never"):
+        await drafting.ask(asked, **origin)
+    assert await house.db.rows("SELECT id FROM drafts") == [] and not [*house.files.drafts.iterdir()]
+
+
+async def test_a_form_that_is_changed_to_what_is_never_allowed_changes_nothing(house: House) -> None:
+    await house.settings.update(GUILD, safety="off")
+    asked = {"sample_prompt": "me, naked", "consent": False}
+    draft = await draft_of(house.drafting(), uploads(2), **WISH | asked)
+    more = [Upload("more.jpg", nobody_may_fetch)]
+    with pytest.raises(Refusal, match="word_never"):
+        await draft_of(house.drafting(), more, **WISH | asked | {"class_name": "child"}, form=draft)
+    assert await house.drafting().of(draft.id, ANN) == draft
+
+
 async def test_the_default_takes_the_place_of_each_option_that_was_refused(house: House) -> None:
     asked = {"steps": 9000, "base": "sdxl", "sample_prompt": "me, naked", "consent": False}
     draft = await draft_of(house.drafting(), uploads(3), **WISH | asked)
