@@ -143,6 +143,8 @@ class Drafting:
         Raises Refusal(draft_gone).
         """
         draft = await self.of(draft_id, user_id)
+        if not draft.crops:
+            raise Refusal("draft_gone")
         chosen: dict[int, int] = {}
         for place in sorted(places, key=lambda place: place not in draft.used):
             if 0 <= place < len(draft.crops):
@@ -162,7 +164,7 @@ class Drafting:
     async def _unread(self, draft_id: int, user_id: int) -> Draft:
         """A person's own draft that something is missing for. Raises Refusal(draft_gone)."""
         draft = await self.of(draft_id, user_id)
-        if draft.crops:
+        if draft.crops or not draft.notices:  # a sheet, or a form that is still open
             raise Refusal("draft_gone")
         return draft
 
