@@ -193,6 +193,15 @@ async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _i
     await _show_draft(interaction, draft, in_place=True)
 
 
+@on_press("retry", own_draft)
+async def retry(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """What was not to be had may be there now, such as the base."""
+    await interaction.response.defer()
+    drafting = interaction.client.app.drafting
+    draft = await drafting.retry(draft_id, interaction.user.id, asker_of(interaction))
+    await _show_draft(interaction, draft, in_place=True)
+
+
 @on_press("default", own_draft)
 async def use_default(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """Go on without the option that was not right; the photos are there already."""

@@ -123,6 +123,12 @@ class Drafting:
         wish = Wish.model_validate_json(draft.wish)
         return await self.draft((), wish, consent=True, form=draft, asker=asker, **draft.origin)
 
+    async def retry(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
+        """Try a draft once more as it is. Raises as `draft` does."""
+        draft = await self._unread(draft_id, user_id)
+        wish, consent = Wish.model_validate_json(draft.wish), draft.consent_at is not None
+        return await self.draft((), wish, consent=consent, form=draft, asker=asker, **draft.origin)
+
     async def use_default(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
         """Try a draft once more, without the option that was not right. Raises as `draft` does."""
         draft = await self._unread(draft_id, user_id)

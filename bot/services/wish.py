@@ -33,6 +33,9 @@ _REFUSED_FOR = {
 Nothing takes the place of what is never allowed.
 """
 
+MENDED_ELSEWHERE = ("base_unreachable", "base_refused", "base_incomplete", "unknown_base")
+"""Refusals of a wish that may be granted later as it is: the Hub answers again, an admin saw to the base."""
+
 _CLASS_NAME = re.compile(r"[A-Za-z]{2,16}( [A-Za-z]{2,16})?")
 
 
