@@ -16,7 +16,7 @@ from discord.http import HTTPClient
 from bot.asking import asker_of
 from bot.cards import post_card
 from bot.channels import origin_of
-from bot.faults import FAULTS
+from bot.faults import FAULTS, Fault, fault_of
 from bot.locales import t
 from bot.rules import member, own_draft
 from bot.selfies import SELFIES_NAME, selfies
@@ -35,6 +35,7 @@ from trainer.presets import Preset
 from trainer.spec import MAX_PHOTOS, Method
 
 if TYPE_CHECKING:
+    from bot.app import App
     from bot.client import LikenessBot
     from data.jobs import Job
 
@@ -274,18 +275,32 @@ async def _show_draft(interaction: discord.Interaction[LikenessBot], draft: Draf
 async def _started(
     interaction: discord.Interaction[LikenessBot], job: Job, locale: str
 ) -> discord.ui.LayoutView:
-    """Post the job's card; what the person alone is told."""
+    """Post the job's card; what the person alone is told. Raises Refusal as `_without_card` does."""
+    app, refused = interaction.client.app, False
     try:
-        message = await post_card(interaction.client.app, job, job.channel_id)
+        message = await post_card(app, job, job.channel_id)
     except FAULTS as error:
         log.warning("the card of job %d could not be posted: %s", job.id, error)
-        message = None
+        message, refused = None, fault_of(error) is not Fault.trouble
     if message is None:
-        current = await interaction.client.app.jobs.get(job.id)
-        ended = current is not None and current.state.ended  # meanwhile, and its end has a card of its own
-        said = "train.accepted_ended" if ended else "train.accepted_unseen"
+        said = await _without_card(app, job.id, refused=refused)
         return note(t(locale, said, photos=job.photos), Accent.done)
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
+
+
+async def _without_card(app: App, job_id: int, *, refused: bool) -> str:
+    """What to say of a training that has no card so far; `refused` is whether Discord never takes that one.
+
+    Raises Refusal(no_such_job) where it was erased meanwhile.
+    """
+    job = await app.jobs.get(job_id)
+    if job is None:
+        raise Refusal("no_such_job")
+    if not job.state.ended:
+        return "train.accepted_unseen"
+    # Its end has a card of its own, unless Discord took neither.
+    comes = job.message_id is not None or not (refused or job.announced)
+    return "train.accepted_ended" if comes else "train.ended_unseen"
 
 
 def _attached(photo: discord.Attachment) -> Attached:
