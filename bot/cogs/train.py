@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from trainer.spec import MAX_PHOTOS, Method
 if TYPE_CHECKING:
     from bot.app import App
     from bot.client import LikenessBot
+    from bot.services.imagining import Asker
     from data.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -188,28 +189,19 @@ async def _prepare(
 @on_press("agree", own_draft)
 async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The person may use the photos: now they are looked at."""
-    await interaction.response.defer()
-    drafting = interaction.client.app.drafting
-    draft = await drafting.agree(draft_id, interaction.user.id, asker_of(interaction))
-    await _show_draft(interaction, draft, in_place=True)
+    await _go_on(interaction, draft_id, interaction.client.app.drafting.agree)
 
 
 @on_press("retry", own_draft)
 async def retry(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """What was not to be had may be there now, such as the base."""
-    await interaction.response.defer()
-    drafting = interaction.client.app.drafting
-    draft = await drafting.retry(draft_id, interaction.user.id, asker_of(interaction))
-    await _show_draft(interaction, draft, in_place=True)
+    await _go_on(interaction, draft_id, interaction.client.app.drafting.retry)
 
 
 @on_press("default", own_draft)
 async def use_default(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """Go on without the option that was not right; the photos are there already."""
-    await interaction.response.defer()
-    drafting = interaction.client.app.drafting
-    draft = await drafting.use_default(draft_id, interaction.user.id, asker_of(interaction))
-    await _show_draft(interaction, draft, in_place=True)
+    await _go_on(interaction, draft_id, interaction.client.app.drafting.use_default)
 
 
 @on_press("start", own_draft)
@@ -258,6 +250,17 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
         return
     job = await app.training.start(draft.id, interaction.user.id)
     await show(interaction, await _started(interaction, job, origin["locale"]))
+
+
+async def _go_on(
+    interaction: discord.Interaction[LikenessBot],
+    draft_id: int,
+    step: Callable[[int, int, Asker], Awaitable[Draft]],
+) -> None:
+    """Take a step with a draft that something was missing for, and show what became of it."""
+    await interaction.response.defer()
+    draft = await step(draft_id, interaction.user.id, asker_of(interaction))
+    await _show_draft(interaction, draft, in_place=True)
 
 
 async def _show_draft(interaction: discord.Interaction[LikenessBot], draft: Draft, *, in_place: bool) -> None:
