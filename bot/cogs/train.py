@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from discord.http import HTTPClient
 from bot.asking import asker_of
 from bot.cards import post_card
 from bot.channels import origin_of
-from bot.faults import FAULTS
+from bot.faults import FAULTS, Fault, fault_of
 from bot.locales import t
 from bot.rules import member, own_draft
 from bot.selfies import SELFIES_NAME, selfies
@@ -35,7 +35,9 @@ from trainer.presets import Preset
 from trainer.spec import MAX_PHOTOS, Method
 
 if TYPE_CHECKING:
+    from bot.app import App
     from bot.client import LikenessBot
+    from bot.services.imagining import Asker
     from data.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -187,19 +189,19 @@ async def _prepare(
 @on_press("agree", own_draft)
 async def agree(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """The person may use the photos: now they are looked at."""
-    await interaction.response.defer()
-    drafting = interaction.client.app.drafting
-    draft = await drafting.agree(draft_id, interaction.user.id, asker_of(interaction))
-    await _show_draft(interaction, draft, in_place=True)
+    await _go_on(interaction, draft_id, interaction.client.app.drafting.agree)
+
+
+@on_press("retry", own_draft)
+async def retry(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
+    """What was not to be had may be there now, such as the base."""
+    await _go_on(interaction, draft_id, interaction.client.app.drafting.retry)
 
 
 @on_press("default", own_draft)
 async def use_default(interaction: discord.Interaction[LikenessBot], draft_id: int, _index: int) -> None:
     """Go on without the option that was not right; the photos are there already."""
-    await interaction.response.defer()
-    drafting = interaction.client.app.drafting
-    draft = await drafting.use_default(draft_id, interaction.user.id, asker_of(interaction))
-    await _show_draft(interaction, draft, in_place=True)
+    await _go_on(interaction, draft_id, interaction.client.app.drafting.use_default)
 
 
 @on_press("start", own_draft)
@@ -250,6 +252,17 @@ async def train_on_selfies(interaction: discord.Interaction[LikenessBot], _id: i
     await show(interaction, await _started(interaction, job, origin["locale"]))
 
 
+async def _go_on(
+    interaction: discord.Interaction[LikenessBot],
+    draft_id: int,
+    step: Callable[[int, int, Asker], Awaitable[Draft]],
+) -> None:
+    """Take a step with a draft that something was missing for, and show what became of it."""
+    await interaction.response.defer()
+    draft = await step(draft_id, interaction.user.id, asker_of(interaction))
+    await _show_draft(interaction, draft, in_place=True)
+
+
 async def _show_draft(interaction: discord.Interaction[LikenessBot], draft: Draft, *, in_place: bool) -> None:
     """The contact sheet, or what is missing for one."""
     app, locale = interaction.client.app, await language_of(interaction)
@@ -265,18 +278,32 @@ async def _show_draft(interaction: discord.Interaction[LikenessBot], draft: Draf
 async def _started(
     interaction: discord.Interaction[LikenessBot], job: Job, locale: str
 ) -> discord.ui.LayoutView:
-    """Post the job's card; what the person alone is told."""
+    """Post the job's card; what the person alone is told. Raises Refusal as `_without_card` does."""
+    app, refused = interaction.client.app, False
     try:
-        message = await post_card(interaction.client.app, job, job.channel_id)
+        message = await post_card(app, job, job.channel_id)
     except FAULTS as error:
         log.warning("the card of job %d could not be posted: %s", job.id, error)
-        message = None
+        message, refused = None, fault_of(error) is not Fault.trouble
     if message is None:
-        current = await interaction.client.app.jobs.get(job.id)
-        ended = current is not None and current.state.ended  # meanwhile, and its end has a card of its own
-        said = "train.accepted_ended" if ended else "train.accepted_unseen"
+        said = await _without_card(app, job.id, refused=refused)
         return note(t(locale, said, photos=job.photos), Accent.done)
     return note(t(locale, "train.accepted", photos=job.photos, url=message.jump_url), Accent.done)
+
+
+async def _without_card(app: App, job_id: int, *, refused: bool) -> str:
+    """What to say of a training that has no card so far; `refused` is whether Discord never takes that one.
+
+    Raises Refusal(no_such_job) where it was erased meanwhile.
+    """
+    job = await app.jobs.get(job_id)
+    if job is None:
+        raise Refusal("no_such_job")
+    if not job.state.ended:
+        return "train.accepted_unseen"
+    # Its end has a card of its own, unless Discord took neither.
+    comes = job.message_id is not None or not (refused or job.announced)
+    return "train.accepted_ended" if comes else "train.ended_unseen"
 
 
 def _attached(photo: discord.Attachment) -> Attached:

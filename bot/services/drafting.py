@@ -84,10 +84,10 @@ class Drafting:
 
         `form` is what the form carried that brought them; photos that it kept come first. While something is
         missing that the person can add, the draft has no crops but the photos as they were sent, and its
-        first notice says what: no_consent, too_few_photos, or what `check_wish` refuses. What they only have
-        to wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
+        first notice says what: no_consent, too_few_photos, or what else `check_wish` refuses. What they only
+        have to wait for before they start is a notice, too: too_many_jobs, quota_trainings, queue_closed.
 
-        Raises Refusal: draft_gone, disk_full, too_many_photos, and as `Access.check` does.
+        Raises Refusal: draft_gone, disk_full, too_many_photos, word_never, and as `Access.check` does.
         """
         settings = await self._settings.get(origin["guild_id"])
         obstacles = await self._obstacles(asker, origin)
@@ -98,6 +98,8 @@ class Drafting:
                 # Samples are shown in the samples channel, whichever channel this is asked in.
                 base = await asyncio.to_thread(check_wish, wish, settings, self._base, age_restricted=False)
             except Refusal as refusal:
+                if refusal.code == "word_never":  # nobody's photos are fetched, or kept, for that
+                    raise
                 missing = Notice(refusal.code, refusal.params)
             else:
                 if consent:
@@ -121,6 +123,12 @@ class Drafting:
         wish = Wish.model_validate_json(draft.wish)
         return await self.draft((), wish, consent=True, form=draft, asker=asker, **draft.origin)
 
+    async def retry(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
+        """Try a draft once more as it is. Raises as `draft` does."""
+        draft = await self._unread(draft_id, user_id)
+        wish, consent = Wish.model_validate_json(draft.wish), draft.consent_at is not None
+        return await self.draft((), wish, consent=consent, form=draft, asker=asker, **draft.origin)
+
     async def use_default(self, draft_id: int, user_id: int, asker: Asker = MEMBER) -> Draft:
         """Try a draft once more, without the option that was not right. Raises as `draft` does."""
         draft = await self._unread(draft_id, user_id)
@@ -141,6 +149,8 @@ class Drafting:
         Raises Refusal(draft_gone).
         """
         draft = await self.of(draft_id, user_id)
+        if not draft.crops:
+            raise Refusal("draft_gone")
         chosen: dict[int, int] = {}
         for place in sorted(places, key=lambda place: place not in draft.used):
             if 0 <= place < len(draft.crops):
@@ -160,7 +170,7 @@ class Drafting:
     async def _unread(self, draft_id: int, user_id: int) -> Draft:
         """A person's own draft that something is missing for. Raises Refusal(draft_gone)."""
         draft = await self.of(draft_id, user_id)
-        if draft.crops:
+        if draft.crops or not draft.notices:  # a sheet, or a form that is still open
             raise Refusal("draft_gone")
         return draft
 

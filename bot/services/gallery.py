@@ -167,10 +167,10 @@ class GalleryService:
         return await self._gallery.search(guild_id, user_id, said[:100])
 
     async def searched(self, search_id: int, guild_id: int, user_id: int) -> str:
-        """The words of a person's own search. Raises Refusal(no_such_card)."""
+        """The words of a person's own search. Raises Refusal(search_gone), whoever's it was."""
         words = await self._gallery.searched(search_id, guild_id, user_id)
         if words is None:
-            raise Refusal("no_such_card")
+            raise Refusal("search_gone")
         return words
 
     async def _add(self, job: Job, picture: Picture, subject: str) -> Shared:

@@ -28,20 +28,25 @@ def check_prompt(settings: GuildSettings, text: str, *, age_restricted: bool) ->
 
     Raises Refusal: word_never, word_blocked.
     """
-    said = _plain(text)
-    sexual = _first(_SEXUAL, said)
-    if sexual is not None and _first(_CHILDREN, said) is not None:
-        raise Refusal("word_never")
+    check_never(text)
     if settings.safety == "off":
         return
+    said = _plain(text)
     strict = settings.safety == "strict"
     found = _first(settings.words, said)
     if found is None and (strict or not age_restricted):
-        found = sexual
+        found = _first(_SEXUAL, said)
     if found is None and strict:
         found = _first(_CRUEL, said)
     if found is not None:
         raise Refusal("word_blocked", word=found)
+
+
+def check_never(text: str) -> None:
+    """Refuse sexual words together with children, which no setting allows. Raises Refusal(word_never)."""
+    said = _plain(text)
+    if _first(_SEXUAL, said) is not None and _first(_CHILDREN, said) is not None:
+        raise Refusal("word_never")
 
 
 def checks_pictures(settings: GuildSettings, *, age_restricted: bool) -> bool:

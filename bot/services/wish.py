@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 
 from bot.services.refusal import Refusal
-from bot.services.safety import check_prompt
+from bot.services.safety import check_never, check_prompt
 from bot.services.wording import ME
 from data.errors import CodedError
 from data.settings import GuildSettings
@@ -25,11 +25,16 @@ PHOTOS = "photos"
 _REFUSED_FOR = {
     "too_many_steps": "steps",
     "prompt_too_long": "sample_prompt",
-    "word_never": "sample_prompt",
     "word_blocked": "sample_prompt",
     "lora_as_base": "method",
 }
-"""Which option was not right; all else that `check_wish` refuses is about the base, or asked in the form."""
+"""Which option was not right; all else that `check_wish` refuses is about the base, or asked in the form.
+
+Nothing takes the place of what is never allowed.
+"""
+
+MENDED_ELSEWHERE = ("base_unreachable", "base_refused", "base_incomplete", "unknown_base")
+"""Refusals of a wish that may be granted later as it is: the Hub answers again, an admin saw to the base."""
 
 _CLASS_NAME = re.compile(r"[A-Za-z]{2,16}( [A-Za-z]{2,16})?")
 
@@ -57,8 +62,11 @@ def with_default(wish: Wish, refused: str) -> Wish:
 def check_options(wish: Wish, settings: GuildSettings, own_base: str, *, age_restricted: bool) -> None:
     """What only the command can put right: the form asks for none of it. Asks nobody on the network.
 
-    Raises Refusal: base_not_offered, too_many_steps, prompt_too_long, word_never, word_blocked.
+    Raises Refusal: word_never before all others, base_not_offered, too_many_steps, prompt_too_long,
+    word_blocked.
     """
+    # The samples show the name and the class, too, wherever the prompt says `me`.
+    check_never(f"{wish.name} {wish.class_name} {wish.sample_prompt}")
     offered = bases_offered(settings, own_base)
     if wish.base is not None and wish.base not in offered:
         raise Refusal("base_not_offered", base=wish.base, bases=", ".join(offered))

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
 from bot.locales import t
 from bot.services.training import Prospect
-from bot.services.wish import Wish, with_default
+from bot.services.wish import MENDED_ELSEWHERE, Wish, with_default
 from bot.ui.buttons import CardButton
 from bot.ui.gate import Registry, Rule
 from bot.ui.look import Accent, card, duration, quoted, rule
@@ -115,28 +115,33 @@ def sheet_card(locale: str, prospect: Prospect, picture: discord.File) -> ui.Lay
 
 def missing_card(locale: str, draft: Draft) -> ui.LayoutView:
     """What is missing before there is a sheet, with the button that adds it; nothing has to be sent again."""
-    wish, missing = Wish.model_validate_json(draft.wish), draft.notices[0][0]
+    wish = Wish.model_validate_json(draft.wish)
     kind = class_label(locale, wish.class_name)
-    buttons: list[ui.Item[Any]] = [
-        CardButton("discard", draft.id, label=t(locale, "button.cancel"), style=discord.ButtonStyle.danger),
-    ]
-    form = _FORM_LABELS.get(missing)
-    if form is not None:
-        buttons.insert(0, CardButton("photos", draft.id, label=t(locale, form)))
-    if missing == "no_consent":
-        yes = t(locale, "button.agree")
-        buttons.insert(0, CardButton("agree", draft.id, label=yes, style=discord.ButtonStyle.success))
-    if form is None:
-        can_change = with_default(wish, missing) != wish
-        go_on = t(locale, "button.use_default" if can_change else "button.try_again")
-        buttons.insert(0, CardButton("default", draft.id, label=go_on, style=discord.ButtonStyle.success))
+    cancel = CardButton(
+        "discard", draft.id, label=t(locale, "button.cancel"), style=discord.ButtonStyle.danger
+    )
     return card(
         Accent.waiting,
         f"## {t(locale, 'sheet.title', name=quoted(wish.name), class_name=quoted(kind))}",
         "\n".join(_notices(locale, draft)),
         f"-# {t(locale, 'sheet.kept', n=len(draft.uploads))}",
-        ui.ActionRow[Any](*buttons),
+        ui.ActionRow[Any](*_ways_on(locale, draft, wish), cancel),
     )
+
+
+def _ways_on(locale: str, draft: Draft, wish: Wish) -> list[CardButton]:
+    """The buttons that add what is missing, or do without it."""
+    missing, go, ways = draft.notices[0][0], discord.ButtonStyle.success, []
+    if missing in _FORM_LABELS:
+        if missing == "no_consent":
+            ways.append(CardButton("agree", draft.id, label=t(locale, "button.agree"), style=go))
+        return [*ways, CardButton("photos", draft.id, label=t(locale, _FORM_LABELS[missing]))]
+    can_change = with_default(wish, missing) != wish
+    if missing in MENDED_ELSEWHERE or not can_change:
+        ways.append(CardButton("retry", draft.id, label=t(locale, "button.try_again"), style=go))
+    if can_change:
+        ways.append(CardButton("default", draft.id, label=t(locale, "button.use_default"), style=go))
+    return ways
 
 
 def contact_sheet(crops: Sequence[Crop], files: Sequence[Path]) -> discord.File:

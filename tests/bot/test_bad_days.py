@@ -93,10 +93,12 @@ async def test_a_drawing_that_may_not_be_shown_is_called_off_and_says_so(
 async def test_a_training_whose_card_could_not_be_posted_is_said_to_be_in_the_queue(
     here: World, gpu: ScriptedGpu, status: int
 ) -> None:
+    gpu.gate.clear()
     sheet = await prepare(here)
     here.env.inject_error(*POST, status=status)
     started = await here.visitor.click(sheet.response, label="Start")
     assert "in the queue" in text_of(started.response or sheet.response)
+    gpu.gate.set()
     await card_saying(here, "Meet abraza")
 
 

@@ -12,13 +12,14 @@ from simcord.results import InteractionResult
 
 from bot.app import App
 from bot.sandbox import World
+from bot.ui.buttons import CardButton
 from bot.ui.look import Accent, card
 from bot.ui.selects import CHOICES, CardChannelSelect, CardRoleSelect, CardSelect
 from bot.ui.settings_panel import CHANNELS, OPTIONS, ROLES
 from bot.ui.train_sheet import CropSelect
 from data.drafts import Crop
-from tests.bot.cogs.test_rules import FORMS_ON, things
-from tests.bot.face import text_of
+from tests.bot.cogs.test_rules import FORMS_ON, THEIRS, things
+from tests.bot.face import photos, text_of
 
 GONE = "belongs to a version of me that is gone"
 SEVERAL = {"bases", "backends"}
@@ -46,6 +47,28 @@ async def test_forms_that_hold_nothing_are_answered_in_a_sentence(
         assert "went wrong" not in await send(name), name
     assert GONE in await send("train") and GONE in await send("train", _CLASS, _FILE)
     assert "unexpected error" not in caplog.text
+
+
+async def test_an_open_form_has_no_photos_to_press_anything_about(
+    here: World, app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = await here.visitor.send(here.studio, "that is me", attachments=photos(3))
+    form = await here.visitor.context_menu(here.studio, "Train on these photos", message)
+    assert form.modal is not None
+    draft = await app.drafting.of(1, here.visitor.id)
+    verbs = {verb for verb, rows in THEIRS.items() if rows == ("draft",)} - {"photos", "discard"}
+    menu = CropSelect(draft.id, "en", [Crop(1)])
+    for item in (*(CardButton(verb, draft.id) for verb in verbs), menu):
+        view = card(Accent.working, ui.ActionRow[Any](item))
+        message = await app.bot.get_partial_messageable(here.studio.id).send(view=view)
+        if item is menu:
+            answer = await here.visitor.select(message, ["0"], custom_id=item.item.custom_id)
+        else:
+            answer = await here.visitor.click(message, custom_id=item.item.custom_id)
+        told = said(answer)
+        assert "not here any more" in told or "at least 3 usable photos" in told, item.item.custom_id
+    assert "unexpected error" not in caplog.text
+    assert await app.drafting.of(1, here.visitor.id) == draft, "the form can still be sent"
 
 
 async def test_menus_in_which_nothing_or_nothing_known_was_chosen_are_answered_in_a_sentence(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from bot.app import App
 from bot.sandbox import World
+from inference.bases import MINI
+from tests.bases import hub_of_bases, repository
 from tests.bot.cogs.test_restart import restarted
 from tests.bot.face import card_saying, photos, prepare, text_of
 from tests.fakes import ScriptedGpu
@@ -98,6 +104,40 @@ async def test_an_option_that_does_not_fit_costs_no_photos(here: World, app: App
     assert "Open the form again" not in said, "it asks for no steps"
     await here.visitor.click(waiting, label="Use the default")
     assert "**3 photos**" in text_of(waiting) and "9000" not in text_of(waiting)
+
+
+async def test_a_base_that_can_not_be_had_now_is_tried_again_or_done_without(
+    here: World, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.settings.update(here.guild.id, bases=("ann/base",))
+    with hub_of_bases(monkeypatch, tmp_path / "cache") as hub:
+        hub.repos["ann/base"] = repository(MINI)
+        hub.statuses["GET /api/models/"] = 503
+        waiting = (await prepare(here, 3, base="ann/base")).response
+        assert waiting is not None
+        await here.visitor.click(waiting, label="Try again")
+        said = text_of(waiting).splitlines()
+        assert "Hugging Face can't be reached" in said[1] and "Photos that I keep for you: 3." in said[2]
+        assert said[3:] == ["Try again", "Use the default", "Cancel"]
+        hub.statuses.clear()
+        await here.visitor.click(waiting, label="Try again")
+        assert "**3 photos**" in text_of(waiting) and "ann/base" in text_of(waiting)
+
+
+async def test_what_is_never_allowed_costs_nobody_a_photo(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, fetched = here.env.backend.cdn.get, []
+    monkeypatch.setattr(here.env.backend.cdn, "get", lambda url: fetched.append(url) or find(url))
+    options = {"steps": 9000, "sample_prompt": "a naked child"}
+    for count in (3, 0):  # photos with the command, or a form for them
+        refused = await prepare(here, count, **options)
+        assert refused.modal is None and "I never draw that." in text_of(refused.response)
+    form = await here.visitor.slash(here.studio, "train", **{"class": "child"})
+    values = {"name": "nude", "class": ["child"], "photos": photos(3), "consent": True}
+    sent = await here.visitor.submit_modal(form, values)
+    assert "I never draw that." in text_of(sent.response)
+    assert fetched == [] and [*app.files.drafts.iterdir()] == []
 
 
 async def test_cancel_removes_photos_that_nobody_agreed_to(here: World, app: App) -> None:

@@ -15,6 +15,9 @@ from bot.app import App
 from bot.sandbox import World
 from bot.services.digest import WEEK_SECONDS
 from bot.services.draw_payload import DrawPayload
+from bot.services.gallery import Page
+from bot.ui.gallery_card import page_card
+from data.gallery import Order
 from tests.bot.cogs.handovers.steps import trained
 from tests.bot.cogs.test_restart import restarted
 from tests.bot.cogs.test_results import drawn, friend_of, next_job
@@ -138,6 +141,19 @@ async def test_lists_rank_search_and_turn_pages(here: World, app: App) -> None:
     assert "**castle 4**" in found and "castle 3" not in found
     odd = await here.visitor.slash(here.studio, "prompts search", words="%_ @everyone")
     assert "Nothing here yet" in text_of(odd.response) and "@everyone" not in text_of(odd.response)
+
+
+async def test_a_page_of_a_forgotten_search_says_to_search_again(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.gallery._SEARCHES", 1)
+    search_id = await app.gallery.search(here.guild.id, here.visitor.id, "castle")
+    view = page_card("en", Order.search, Page((), 0, True), {}, search_id=search_id, hidden=5)
+    message = await app.bot.get_partial_messageable(here.studio.id).send(view=view)
+    await app.gallery.search(here.guild.id, here.visitor.id, "owl")
+    turned = await here.visitor.click(message, label="More")
+    assert text_of(turned.response).startswith("This search is too old")
+    assert "`/prompts search`" in text_of(turned.response)
 
 
 async def test_deleting_the_pictures_takes_the_shared_card_along(here: World, app: App) -> None:

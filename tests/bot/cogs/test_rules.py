@@ -50,7 +50,7 @@ THEIRS: dict[str, tuple[str, ...]] = {
         ("model", "prefer", "sharemodel", "renamemodel", "forget", "publish", "export"), ("model",)
     ),
     **dict.fromkeys(("public", "stophandover"), ("handover",)),
-    **dict.fromkeys(("start", "photos", "discard", "agree", "default"), ("draft",)),
+    **dict.fromkeys(("start", "photos", "discard", "agree", "retry", "default"), ("draft",)),
     **dict.fromkeys(("takedown", "dismiss"), ("complaint",)),
     "deploy": ("offer",),
     "promptssearch": ("search",),

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from bot.app import App
+from bot.cards import post_card
 from bot.client import LikenessBot
+from bot.messenger import Shown
 from bot.sandbox import World
 from data.jobs import Job, JobState
 from tests.bot.face import alt_texts, card_saying, cards, eventually, photos, png, text_of, train
@@ -74,20 +76,47 @@ async def test_attached_photos_need_no_form(here: World, gpu: ScriptedGpu) -> No
     await card_saying(here, "Meet abraza (person)")
 
 
-async def test_a_training_that_ends_before_it_has_a_card_is_said_to_have_ended(
-    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("late", [False, True], ids=["tried", "nothing to show"])
+@pytest.mark.parametrize(("status", "comes"), [(403, False), (503, True)])
+async def test_the_card_of_a_training_that_has_ended_is_promised_only_where_it_comes(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch, status: int, comes: bool, late: bool
 ) -> None:
-    async def ended(job_id: int) -> bool:
+    async def told(job_id: int) -> bool:
         job = await app.jobs.get(job_id)
-        return job is not None and job.state.ended
+        return job is not None and (job.announced or (comes and job.state.ended))
 
-    async def nothing_to_show(_app: App, job: Job, _channel_id: int) -> None:
-        await eventually(lambda: ended(job.id))
+    async def post_around_the_end(app: App, job: Job, channel_id: int) -> Shown | None:
+        try:
+            if late:
+                await eventually(lambda: told(job.id))
+            return await post_card(app, job, channel_id)
+        finally:
+            await eventually(lambda: told(job.id))
 
-    monkeypatch.setattr(sys.modules["bot.cogs.train"], "post_card", nothing_to_show)
-    answer = await train(here)
-    assert "has ended already" in text_of(answer.response)
+    monkeypatch.setattr(sys.modules["bot.cogs.train"], "post_card", post_around_the_end)
+    monkeypatch.setattr(app.dispatcher._announcer, "_first_retry", 0.1)
+    monkeypatch.setattr("bot.cards.POST_AGAIN_SECONDS", 0.01)
+    place = f"/channels/{here.studio.id}/messages"
+    here.env.inject_error("POST", place, status=status, times=1 if comes else None)
+    said = text_of((await train(here)).response)
+    assert "has ended already" in said
+    assert ("Its card comes" in said, "`/models` lists" in said) == (comes, not comes)
     await card_saying(here, "Meet abraza (person)")
+    if comes:
+        await card_saying(here, "I know abraza (person) now")
+
+
+async def test_a_training_that_was_erased_before_it_has_a_card_is_not_said_to_wait(
+    here: World, app: App, gpu: ScriptedGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def post_after_erasure(app: App, job: Job, channel_id: int) -> Shown | None:
+        await app.privacy.erase_person(here.visitor.id)
+        return await post_card(app, job, channel_id)
+
+    gpu.gate.clear()
+    monkeypatch.setattr(sys.modules["bot.cogs.train"], "post_card", post_after_erasure)
+    answer = await train(here)
+    assert "That job is not here any more." in text_of(answer.followups[-1])
 
 
 async def test_progress_is_shown_with_loss_time_and_cancel(here: World, gpu: ScriptedGpu) -> None:

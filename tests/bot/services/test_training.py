@@ -115,6 +115,45 @@ async def test_photos_wait_unread_for_consent_or_for_a_better_wish(
     assert (await house.training().start(mended.id, ANN)).photos == 3
 
 
+async def nobody_may_fetch() -> bytes:
+    raise AssertionError("a photo was fetched")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"sample_prompt": "a naked child"},
+        {"sample_prompt": "a naked child", "consent": False},
+        {"sample_prompt": "a naked child", "name": "two words", "steps": 9000, "base": "sdxl"},
+        {"sample_prompt": "a naked child " * 80},
+        {"sample_prompt": "me, naked", "class_name": "child"},
+        {"sample_prompt": "me, naked", "name": "schoolgirl"},
+        {"class_name": "naked child"},
+    ],
+)
+async def test_no_photo_is_fetched_for_what_is_never_allowed(house: House, wish: dict[str, Any]) -> None:
+    await house.settings.update(GUILD, safety="off")
+    drafting, sent = house.drafting(), [Upload("me.jpg", nobody_may_fetch)] * 3
+    with pytest.raises(Refusal, match="word_never"):
+        await draft_of(drafting, sent, **WISH | wish)
+    options = {name: value for name, value in wish.items() if name in Wish.model_fields}
+    asked = Wish(name="abraza").model_copy(update=options)
+    origin = {name: WISH[name] for name in ("user_id", "guild_id", "channel_id", "locale")}
+    with pytest.raises(Refusal, match="word_never"):
+        await drafting.ask(asked, **origin)
+    assert await house.db.rows("SELECT id FROM drafts") == [] and not [*house.files.drafts.iterdir()]
+
+
+async def test_a_form_that_is_changed_to_what_is_never_allowed_changes_nothing(house: House) -> None:
+    await house.settings.update(GUILD, safety="off")
+    asked = {"sample_prompt": "me, naked", "consent": False}
+    draft = await draft_of(house.drafting(), uploads(2), **WISH | asked)
+    more = [Upload("more.jpg", nobody_may_fetch)]
+    with pytest.raises(Refusal, match="word_never"):
+        await draft_of(house.drafting(), more, **WISH | asked | {"class_name": "child"}, form=draft)
+    assert await house.drafting().of(draft.id, ANN) == draft
+
+
 async def test_the_default_takes_the_place_of_each_option_that_was_refused(house: House) -> None:
     asked = {"steps": 9000, "base": "sdxl", "sample_prompt": "me, naked", "consent": False}
     draft = await draft_of(house.drafting(), uploads(3), **WISH | asked)
@@ -124,7 +163,7 @@ async def test_the_default_takes_the_place_of_each_option_that_was_refused(house
     assert [notice for notice, _ in draft.notices] == ["no_consent"]
     sheet = await house.drafting().agree(draft.id, ANN)
     assert Wish.model_validate_json(sheet.wish) == Wish(name="abraza") and len(sheet.crops) == 3
-    for press in (house.drafting().agree, house.drafting().use_default):
+    for press in (house.drafting().agree, house.drafting().retry, house.drafting().use_default):
         with pytest.raises(Refusal, match="draft_gone"):  # nothing is missing any more
             await press(sheet.id, ANN)
     assert (await house.training().start(sheet.id, ANN)).photos == 3
@@ -235,6 +274,24 @@ async def test_photos_wait_until_the_base_can_be_used(house: House) -> None:
     assert draft.notices == (("unknown_base", {"base": "no such model"}),)
     again = await house.drafting().use_default(draft.id, ANN)
     assert len(again.crops) == 3 and again.notices == ()
+
+
+async def test_the_same_base_is_tried_again_once_the_hub_answers(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.settings.update(GUILD, bases=("ann/base",))
+    wanted = Wish(name="abraza", base="ann/base", steps=77)
+    with hub_of_bases(monkeypatch, tmp_path / "cache") as hub:
+        hub.repos["ann/base"] = repository(copy_mini(tmp_path / "base"))
+        hub.statuses["GET /api/models/"] = 503
+        draft = await draft_of(house.drafting(), uploads(3), **WISH, base="ann/base", steps=77)
+        for _ in range(2):
+            assert [code for code, _ in draft.notices] == ["base_unreachable"] and len(draft.uploads) == 3
+            assert Wish.model_validate_json(draft.wish) == wanted and draft.consent_at
+            draft = await house.drafting().retry(draft.id, ANN)
+        hub.statuses.clear()
+        sheet = await house.drafting().retry(draft.id, ANN)
+        assert Wish.model_validate_json(sheet.wish) == wanted and len(sheet.crops) == 3
 
 
 async def test_a_base_on_the_hub_is_looked_at_before_anybody_queues(
