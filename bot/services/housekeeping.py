@@ -92,7 +92,7 @@ class Housekeeping:
         row = await self._db.row("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
         newest = int(row["seq"]) if row else 0
         for folder in await asyncio.to_thread(self._files.stray_pictures, newest):
-            await self._remove(folder)
+            await asyncio.to_thread(self._files.discard, folder)
 
     async def sweep(self) -> None:
         """Beside the work, in pieces: what belongs to nobody any more, or whose time is over."""
@@ -135,7 +135,7 @@ class Housekeeping:
     async def _remove_all_but(self, kept: set[int], piece: Piece) -> None:
         for number, folder in piece.items():
             if number not in kept:
-                await self._remove(folder)
+                await asyncio.to_thread(self._files.discard, folder)
 
     def _settle_training(self, job: Job, keep_photos: float) -> None:
         """`keep_photos` is the time in seconds that a finished training's photos stay."""
@@ -173,12 +173,6 @@ class Housekeeping:
         except OSError:
             # An old trainer may still be leaving this folder; the next start finds it again.
             logger.exception("job %d could not be tidied up", job.id)
-
-    async def _remove(self, folder: Path) -> None:
-        try:
-            await asyncio.to_thread(self._files.remove, folder)
-        except OSError:
-            logger.exception("%s could not be removed", folder)
 
 
 def _remove_all_but(folder: Path, kept: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,9 @@ _AT_ONCE = 50
 """Jobs that are erased in one transaction: whoever else wants to write waits as long."""
 
 _LISTED = ("jobs", "models")
+
+Who = tuple[Subject, int]
+"""Whom erased files belonged to, as `FileStore` is told."""
 
 
 class Work(Protocol):
@@ -61,9 +64,8 @@ class Privacy:
     """Erasing goes in steps, each of them one transaction for the rows, then the files.
 
     Files that can't be removed then hold up nothing, and are tried again by `resume`. After a crash the next
-    start removes folders without a row, and `resume` erases the rest. `erased` is
-    called when messages wait to be removed from Discord; `halt` stops exports and publications and removes
-    their files.
+    start removes folders without a row, and `resume` erases the rest. `erased` is called when messages wait
+    to be removed from Discord; `halt` stops exports and publications and says where their files are.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Privacy:
         db: Database,
         files: FileStore,
         work: Work,
-        halt: Callable[[Whose, int], Awaitable[None]],
+        halt: Callable[[Whose, int], Awaitable[Sequence[Path]]],
         erased: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
@@ -81,8 +83,6 @@ class Privacy:
         self._erased = erased
         self._personal = Personal(db)
         self._turns: WeakValueDictionary[tuple[Subject, int], asyncio.Lock] = WeakValueDictionary()
-        self._left: set[Path] = set()
-        """Folders that could not be removed so far; nothing in the database belongs to them any more."""
 
     async def summary(self, user_id: int) -> Summary:
         """Counts and sizes of everything that is stored about a person."""
@@ -107,27 +107,30 @@ class Privacy:
             others={name: count for name, count in counts.items() if count and name not in _LISTED},
         )
 
-    async def erase_photos(self, user_id: int) -> int:
-        """Remove the photos of all trainings, and stop those that still need them; how many had any."""
+    async def erase_photos(self, user_id: int) -> tuple[int, bool]:
+        """Remove the photos of all trainings, and stop those that still need them.
+
+        Returns how many had any, and whether all is gone: False as for `erase_person`.
+        """
+        who: Who = ("user", user_id)
         rows = await self._db.rows("SELECT id FROM jobs WHERE user_id = ? AND kind = 'train'", (user_id,))
         jobs = [int(row["id"]) for row in rows]
         with_photos = [job for job in jobs if await asyncio.to_thread(self._files.job(job).is_dir)]
         await self._stop(with_photos)
-        for job in with_photos:
-            await asyncio.to_thread(self._files.remove, self._files.job(job))
+        await asyncio.to_thread(self._discard, who, map(self._files.job, with_photos))
         for draft in await self._ids("drafts WHERE user_id = ?", user_id):
             async with self._db.transaction() as tx:
                 await tx.execute("DELETE FROM drafts WHERE id = ?", (draft,))
-            await asyncio.to_thread(self._files.remove, self._files.draft(draft))
-        return len(with_photos)
+            await asyncio.to_thread(self._files.discard, self._files.draft(draft), who)
+        return len(with_photos), not self._files.has_left(who)
 
     async def erase_person(self, user_id: int) -> bool:
         """Remove everything that belongs to a person, here and, as far as Discord allows, there.
 
-        False where files are left that could not be removed so far.
+        False where files of theirs are left that could not be removed so far.
         """
         await self._erase("user", user_id)
-        return not self._left
+        return not self._files.has_left(("user", user_id))
 
     async def erase_guild(self, guild_id: int) -> None:
         """Remove everything that belongs to a guild."""
@@ -135,14 +138,13 @@ class Privacy:
 
     async def resume(self) -> None:
         """At the start, and from time to time: go on with what a crash or the file system interrupted."""
-        for path in [*self._left]:
-            await asyncio.to_thread(self._remove, path)
+        await asyncio.to_thread(self._files.discard_left)
         for one in await self._personal.unfinished():
             async with self._turn(*one):
                 if one in await self._personal.unfinished():  # whoever was at it may be done meanwhile
                     try:
                         await until_written(partial(self._go_on, *one))
-                    except OSError:
+                    except Exception:  # of one; the others are not to wait for it
                         logger.exception("%s %d could not be erased yet", *one)
 
     async def _erase(self, subject: Subject, subject_id: int) -> None:
@@ -158,7 +160,7 @@ class Privacy:
         """Erase whatever is left; may be repeated."""
         column: Whose = "user_id" if subject == "user" else "guild_id"
         owner = "owner_id" if subject == "user" else "guild_id"
-        await self._halt(column, subject_id)
+        await asyncio.to_thread(self._discard, (subject, subject_id), await self._halt(column, subject_id))
         # Other people's drawings with these models can't be finished either.
         open_jobs = (
             "jobs WHERE state IN ('queued', 'running')"
@@ -172,46 +174,36 @@ class Privacy:
             if len(jobs) <= _AT_ONCE:
                 break
             for first in range(0, len(jobs), _AT_ONCE):
-                await self._erase_some(subject, jobs[first : first + _AT_ONCE])
+                await self._erase_some((subject, subject_id), jobs[first : first + _AT_ONCE])
         models = await self._ids(f"models WHERE {owner} = ?", subject_id)
         drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
         async with self._db.transaction() as tx:
             await self._take_down(subject, await self._personal.erase(subject, subject_id, tx), tx)
-        await asyncio.to_thread(self._remove_files, jobs, models, drafts)
+        await asyncio.to_thread(self._remove_files, (subject, subject_id), jobs, models, drafts)
         self._erased()
 
-    async def _erase_some(self, subject: Subject, jobs: list[int]) -> None:
+    async def _erase_some(self, who: Who, jobs: list[int]) -> None:
         models = await self._ids(f"models WHERE job_id IN ({', '.join('?' * len(jobs))})", *jobs)
         async with self._db.transaction() as tx:
-            await self._take_down(subject, await self._personal.erase_jobs(jobs, tx), tx)
-        await asyncio.to_thread(self._remove_files, jobs, models, ())
+            await self._take_down(who[0], await self._personal.erase_jobs(jobs, tx), tx)
+        await asyncio.to_thread(self._remove_files, who, jobs, models)
 
     async def _take_down(self, subject: Subject, shown: list[tuple[int, int]], tx: Connection) -> None:
         if subject == "user":  # a guild's messages are out of reach once the bot has left
             await self._personal.take_down(shown, tx)
 
-    def _remove_files(self, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int]) -> None:
-        for draft in drafts:
-            self._remove(self._files.draft(draft))
+    def _remove_files(
+        self, who: Who, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int] = ()
+    ) -> None:
         for job in jobs:
-            self._remove(self._files.job(job))
-            self._remove(self._files.pictures(job))
-            for end in ("", ".1"):  # the second is what `data.disk.shorten` may have put beside it
-                self._remove(self._files.logs / f"training-{job}.log{end}")
-        for model in models:
-            self._remove(self._files.model(model))
+            # The second log is what `data.disk.shorten` may have put beside the first.
+            logs = [self._files.logs / f"training-{job}.log{end}" for end in ("", ".1")]
+            self._discard(who, [self._files.job(job), self._files.pictures(job), *logs])
+        self._discard(who, [*map(self._files.draft, drafts), *map(self._files.model, models)])
 
-    def _remove(self, path: Path) -> None:
-        try:
-            if path.parent == self._files.logs:
-                path.unlink(missing_ok=True)
-            else:
-                self._files.remove_rest(path)
-        except OSError as error:
-            logger.warning("%s could not be removed yet: %s", path, error)
-            self._left.add(path)
-        else:
-            self._left.discard(path)
+    def _discard(self, who: Who, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self._files.discard(path, who)
 
     async def _stop(self, jobs: Iterable[int]) -> None:
         for job in jobs:

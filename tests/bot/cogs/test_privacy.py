@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from simcord.actors import MemberActor
@@ -12,7 +14,7 @@ from bot.app import App
 from bot.sandbox import World
 from bot.services.retention import Retention
 from bot.ui.settings_forms import FORMS
-from data.jobs import Job
+from data.jobs import Job, JobKind
 from data.personal import Personal
 from tests.bot.face import card_saying, cards, eventually, text_of, train
 from tests.fakes import ScriptedGpu
@@ -70,6 +72,31 @@ async def test_photos_can_go_alone(here: World, app: App, gpu: ScriptedGpu) -> N
     assert "Trainings that held some: 1" in text_of(asked.response)
     await card_saying(here, "Stopped learning abraza")
     assert list(app.files.jobs.iterdir()) == []
+
+
+async def test_photos_that_cannot_be_deleted_yet_are_not_said_to_be_gone(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await app.jobs.create(
+        JobKind.train,
+        payload="{}",
+        user_id=here.visitor.id,
+        guild_id=here.guild.id,
+        channel_id=8,
+        locale="en",
+    )
+    await app.jobs.cancel(job.id)
+    app.files.job(job.id).mkdir()
+
+    def breaks(_: Path, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    shown = await here.visitor.slash(here.studio, "privacy")
+    asked = await here.visitor.click(shown.response, label="Delete my photos")
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", breaks)
+        await here.visitor.click(asked.response, label="Delete for good")
+    assert "I try again until they are gone" in text_of(asked.response)
 
 
 async def test_a_message_that_discord_keeps_is_tried_again(here: World, app: App) -> None:

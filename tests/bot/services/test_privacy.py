@@ -13,7 +13,7 @@ from aiosqlite import Connection
 from pydantic import SecretStr
 
 from bot.services.housekeeping import Housekeeping
-from bot.services.privacy import Privacy
+from bot.services.privacy import Privacy, Who
 from data import database
 from data.database import Unwritable
 from data.handovers import Whose
@@ -50,8 +50,9 @@ class Stopper:
     async def cancel(self, job_id: int) -> bool:
         return await self.house.jobs.cancel(job_id)
 
-    async def halt(self, whose: Whose, value: int) -> None:
+    async def halt(self, whose: Whose, value: int) -> list[Path]:
         self.halted.append((whose, value))
+        return []
 
     async def settled(self, job_id: int) -> None:
         self.waited.append(job_id)
@@ -214,11 +215,11 @@ async def test_many_drawings_go_in_steps_and_a_crash_between_two_is_no_end(
     wishes = [await drawing(house, model_id=mine) for _ in range(6)]
     remove, removed = privacy._remove_files, []
 
-    def crash(jobs: list[int], *others: list[int]) -> None:
+    def crash(who: Who, jobs: list[int], *others: list[int]) -> None:
         if removed:
             raise KeyboardInterrupt
         removed.extend(jobs)
-        remove(jobs, *others)
+        remove(who, jobs, *others)
 
     monkeypatch.setattr(privacy, "_remove_files", crash)
     with pytest.raises(KeyboardInterrupt):
@@ -252,15 +253,19 @@ async def test_a_database_that_is_held_meanwhile_breaks_no_erasing_off(
     with closing(sqlite3.connect(house.files.database, check_same_thread=False)) as other:
         halt, halts = stopper.halt, []
 
-        async def held(whose: Whose, value: int) -> None:
+        async def held(whose: Whose, value: int) -> list[Path]:
             halts.append(value)
             other.execute("BEGIN IMMEDIATE") if len(halts) == 1 else other.rollback()
-            await halt(whose, value)
+            return await halt(whose, value)
 
         monkeypatch.setattr(privacy, "_halt", held)
         await privacy.erase_person(ANN)
     assert len(halts) == 2 and await house.db.rows("SELECT * FROM jobs") == []
     assert await house.db.rows("SELECT * FROM erasures") == [], "or a later start erases what comes now"
+
+
+def breaks(*_: object, **__: object) -> None:
+    raise OSError(5, "Input/output error")
 
 
 @pytest.mark.parametrize("broken", [(Path, "rename"), (shutil, "rmtree")], ids=["rename", "rmtree"])
@@ -271,12 +276,11 @@ async def test_files_that_cannot_be_removed_hold_up_no_erasing_and_go_while_the_
     wishes = [await drawing(house) for _ in range(3)]
     mine = await model(house)
 
-    def breaks(*_: object) -> None:
-        raise OSError(5, "Input/output error")
-
     with monkeypatch.context() as failing:
         failing.setattr(*broken, breaks)
         assert not await privacy.erase_person(ANN)
+        assert await privacy.erase_person(BOB), "nobody is told of other people's files"
+        assert not await privacy.erase_person(ANN), "they are still there"
     for table in ("jobs", "erasures"):
         assert await house.db.rows(f"SELECT * FROM {table}") == []
     folders = (house.files.all_pictures, house.files.models)
@@ -342,10 +346,26 @@ async def test_the_summary_counts_and_measures(house: House, privacy: Privacy) -
 
 async def test_photos_go_and_trainings_that_need_them_stop(house: House, privacy: Privacy) -> None:
     waiting = await house.accept(user=ANN)
-    assert await privacy.erase_photos(ANN) == 1
+    assert await privacy.erase_photos(ANN) == (1, True)
     assert not house.files.job(waiting.id).exists()
     job = await house.jobs.get(waiting.id)
     assert job is not None and job.state == "cancelled"
+
+
+@pytest.mark.parametrize("broken", [(Path, "rename"), (shutil, "rmtree")], ids=["rename", "rmtree"])
+async def test_photos_that_cannot_be_removed_hold_up_no_others_and_are_not_said_to_be_gone(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch, broken: tuple[object, str]
+) -> None:
+    trainings = [await house.accept(user=ANN) for _ in range(2)]
+    draft = await house.drafted(ANN)
+    with monkeypatch.context() as failing:
+        failing.setattr(*broken, breaks)
+        assert await privacy.erase_photos(ANN) == (2, False)
+        assert not (await privacy.erase_photos(ANN))[1]
+    assert [(await house.job(job.id)).state for job in trainings] == 2 * ["cancelled"]
+    await privacy.resume()
+    assert [*house.files.jobs.iterdir(), *house.files.drafts.iterdir()] == [] and draft
+    assert await privacy.erase_photos(ANN) == (0, True)
 
 
 async def test_a_guild_is_forgotten_with_everything(house: House, privacy: Privacy, tmp_path: Path) -> None:
