@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,6 @@ from aiosqlite import Connection
 
 from data.database import Database, until_written
 from data.files import FileStore, size_of
-from data.handovers import Whose
 from data.personal import Personal, Subject
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ class Privacy:
 
     Files that can't be removed then hold up nothing, and are tried again by `resume`. After a crash the next
     start removes folders without a row, and `resume` erases the rest. `erased` is called when messages wait
-    to be removed from Discord; `halt` stops exports and publications and says where their files are.
+    to be removed from Discord; `halt` stops what exports or publishes a model, and says where its
+    files are.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Privacy:
         db: Database,
         files: FileStore,
         work: Work,
-        halt: Callable[[Whose, int], Awaitable[Sequence[Path]]],
+        halt: Callable[[int], Awaitable[Sequence[Path]]],
         erased: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
@@ -82,7 +83,7 @@ class Privacy:
         self._halt = halt
         self._erased = erased
         self._personal = Personal(db)
-        self._turns: WeakValueDictionary[tuple[Subject, int], asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
 
     async def summary(self, user_id: int) -> Summary:
         """Counts and sizes of everything that is stored about a person."""
@@ -129,62 +130,80 @@ class Privacy:
 
         False where files of theirs are left that could not be removed so far.
         """
-        await self._erase("user", user_id)
-        return not self._files.has_left(("user", user_id))
+        who: Who = ("user", user_id)
+        async with self._turn(who):
+            await self._personal.begin_erasing(user_id)
+            # Carried through from here on, with what is asked for meanwhile.
+            await until_written(lambda: self._go_on(who))
+        return not self._files.has_left(who)
 
-    async def erase_guild(self, guild_id: int) -> None:
-        """Remove everything that belongs to a guild."""
-        await self._erase("guild", guild_id)
+    async def erase_guild(self, guild_id: int) -> bool:
+        """Remove everything that belongs to a guild that the bot left. False where it came back meanwhile."""
+        who: Who = ("guild", guild_id)
+        async with self._turn(who):
+            return await until_written(lambda: self._go_on(who))
 
     async def resume(self) -> None:
-        """At the start, and from time to time: go on with what a crash or the file system interrupted."""
+        """At the start, and from time to time: go on with what a crash or the file system interrupted.
+
+        What a person made since they asked stays.
+        """
         await asyncio.to_thread(self._files.discard_left)
-        for one in await self._personal.unfinished():
-            async with self._turn(*one):
-                if one in await self._personal.unfinished():  # whoever was at it may be done meanwhile
-                    try:
-                        await until_written(partial(self._go_on, *one))
-                    except Exception:  # of one; the others are not to wait for it
-                        logger.exception("%s %d could not be erased yet", *one)
+        for user_id, asked_at in await self._personal.unfinished():
+            who: Who = ("user", user_id)
+            async with self._turn(who):
+                try:
+                    await until_written(partial(self._go_on, who, asked_at))
+                except Exception:  # of one; the others are not to wait for it
+                    logger.exception("%s %d could not be erased yet", *who)
 
-    async def _erase(self, subject: Subject, subject_id: int) -> None:
-        async with self._turn(subject, subject_id):
-            await self._personal.begin_erasing(subject, subject_id)
-            # Carried through from here on: `resume` would also erase what came later.
-            await until_written(lambda: self._go_on(subject, subject_id))
+    def _turn(self, who: Who) -> asyncio.Lock:
+        return self._turns.setdefault(who, asyncio.Lock())
 
-    def _turn(self, subject: Subject, subject_id: int) -> asyncio.Lock:
-        return self._turns.setdefault((subject, subject_id), asyncio.Lock())
+    async def _go_on(self, who: Who, before: float = math.inf) -> bool:
+        """Erase whatever is left and was made before a time; may be repeated.
 
-    async def _go_on(self, subject: Subject, subject_id: int) -> None:
-        """Erase whatever is left; may be repeated."""
-        column: Whose = "user_id" if subject == "user" else "guild_id"
-        owner = "owner_id" if subject == "user" else "guild_id"
-        await asyncio.to_thread(self._discard, (subject, subject_id), await self._halt(column, subject_id))
+        False where nothing is to be erased (any more).
+        """
+        subject, subject_id = who
+        column, owner = ("user_id", "owner_id") if subject == "user" else ("guild_id", "guild_id")
+        of_theirs = f"{column} = ? AND created_at <= ?"
+        models = f"models WHERE {owner} = ? AND job_id IN (SELECT id FROM jobs WHERE created_at <= ?)"
         # Other people's drawings with these models can't be finished either.
         open_jobs = (
             "jobs WHERE state IN ('queued', 'running')"
-            f" AND (model_id IN (SELECT id FROM models WHERE {owner} = ?) OR {column} = ?)"
+            f" AND (model_id IN (SELECT id FROM {models}) OR {of_theirs})"
         )
-        while True:
+        bounds = (subject_id, before)
+        while await self._personal.leaves(*who):
             # Until there are none: a training takes a while to stop, and people go on asking.
-            while jobs := await self._ids(open_jobs, subject_id, subject_id):
-                await self._stop(jobs)
-            jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
-            if len(jobs) <= _AT_ONCE:
-                break
-            for first in range(0, len(jobs), _AT_ONCE):
-                await self._erase_some((subject, subject_id), jobs[first : first + _AT_ONCE])
-        models = await self._ids(f"models WHERE {owner} = ?", subject_id)
-        drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
-        async with self._db.transaction() as tx:
-            await self._take_down(subject, await self._personal.erase(subject, subject_id, tx), tx)
-        await asyncio.to_thread(self._remove_files, (subject, subject_id), jobs, models, drafts)
-        self._erased()
+            if running := await self._ids(open_jobs, *bounds, *bounds):
+                await self._stop(running)
+                continue
+            made = await self._ids(models, *bounds)
+            for model in made:
+                await asyncio.to_thread(self._discard, who, await self._halt(model))
+            jobs = await self._ids(f"jobs WHERE {of_theirs}", *bounds)
+            if len(jobs) > _AT_ONCE:
+                for first in range(0, len(jobs), _AT_ONCE):
+                    await self._erase_some(who, jobs[first : first + _AT_ONCE])
+                continue
+            drafts = await self._ids(f"drafts WHERE {of_theirs}", *bounds)
+            async with self._db.transaction() as tx:
+                if not await self._personal.leaves(*who, tx):
+                    break
+                shown = await self._personal.erase(*who, tx, before=before)
+                await self._take_down(subject, shown, tx)
+            await asyncio.to_thread(self._remove_files, who, jobs, made, drafts)
+            self._erased()
+            return True
+        return False
 
     async def _erase_some(self, who: Who, jobs: list[int]) -> None:
         models = await self._ids(f"models WHERE job_id IN ({', '.join('?' * len(jobs))})", *jobs)
         async with self._db.transaction() as tx:
+            if not await self._personal.leaves(*who, tx):
+                return
             await self._take_down(who[0], await self._personal.erase_jobs(jobs, tx), tx)
         await asyncio.to_thread(self._remove_files, who, jobs, models)
 
@@ -211,5 +230,5 @@ class Privacy:
         for job in jobs:
             await self._work.settled(job)
 
-    async def _ids(self, which: str, *subject_id: int) -> list[int]:
-        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", subject_id)]
+    async def _ids(self, which: str, *values: float) -> list[int]:
+        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", values)]

@@ -15,7 +15,7 @@ from bot.services.owned import OwnedModels
 from bot.services.refusal import Refusal
 from data.database import Database
 from data.files import FileStore
-from data.handovers import Format, Handover, Handovers, Whose
+from data.handovers import Format, Handover, Handovers
 from data.secrets import Vault
 from trainer.hub_names import repository_name
 
@@ -128,11 +128,11 @@ class Publishing:
         await self._stop(await self._own(handover_id, user_id))
         return await self._own(handover_id, user_id)
 
-    async def halt(self, whose: Whose, value: int) -> list[Path]:
-        """Stop all of a person, guild or model; the rows and these folders are the caller's to remove."""
-        for handover in await self._handovers.open_of(whose, value):
+    async def halt(self, model_id: int) -> list[Path]:
+        """Stop all of a model; the rows and these folders are the caller's to remove."""
+        for handover in await self._handovers.open_of(model_id):
             await self._stop(handover)
-        return [self._files.handover(one) for one in await self._handovers.ids_of(whose, value)]
+        return [self._files.handover(one) for one in await self._handovers.ids_of(model_id)]
 
     async def _take_token(self, user_id: int, token: SecretStr | None, tx: Connection) -> None:
         if token is not None:

@@ -136,7 +136,7 @@ async def test_a_server_that_keeps_pictures_for_a_time_says_so_and_so_do_those_t
 
 
 async def test_an_erasing_that_broke_off_is_carried_through_by_the_janitor(here: World, app: App) -> None:
-    await Personal(app.db).begin_erasing("user", here.visitor.id)
+    await Personal(app.db).begin_erasing(here.visitor.id)
     app.janitor.wake()  # as it does by itself after a while
 
     async def done() -> bool:
