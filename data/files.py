@@ -74,11 +74,11 @@ class FileStore:
     def database(self) -> Path:
         return self.home / DATABASE
 
-    def remove_backups(self, before: float) -> None:
-        """Remove what an update made of the database before a time (of time.time)."""
+    def sweep_backups(self, before: float) -> None:
+        """Sweep away what an update made of the database before a time (of time.time)."""
         for backup in self.home.glob(f"{self.database.name}.before-*"):
             if backup.stat().st_mtime < before:
-                backup.unlink(missing_ok=True)
+                self.sweep_away(backup)
 
     @property
     def secret_key(self) -> Path:
@@ -184,10 +184,16 @@ class FileStore:
                 return
         remove(leaving)
 
-    def discard(self, path: Path, whose: Hashable = None) -> None:
-        """Remove what nobody needs any more, with what an earlier try left of it; never raises OSError.
+    def sweep_away(self, path: Path) -> None:
+        """As `remove`; what can't be removed now is logged, and left to the next sweep."""
+        try:
+            self.remove(path)
+        except OSError as error:
+            logger.warning("%s could not be removed yet: %s", path, error)
 
-        What can't be removed now is logged, and tried again by `discard_left`.
+    def discard(self, path: Path, whose: Hashable = None) -> None:
+        """As `remove`, of what never gets that name again: what can't be removed now is logged, and tried
+        again by `discard_left`.
         """
         try:
             self.remove(path)
@@ -210,13 +216,13 @@ class FileStore:
         return whose in [*self._left.values()]
 
     def sweep(self) -> None:
-        """Discard what a crash left half-written, but for pictures (see `sweep_pictures`)."""
+        """Sweep away what a crash left half-written, but for pictures (see `sweep_pictures`)."""
         places = [(self.home, f"{name}*{_INCOMING}") for name in (DATABASE, SECRET_KEY)]
         folders = {*self._swept, self.style_examples} - {self.all_pictures}
         places += [(folder, f"*{_INCOMING}") for folder in folders]
         for folder, pattern in places:
             for leftover in folder.glob(pattern):
-                self.discard(leftover)
+                self.sweep_away(leftover)
 
     def stray_pictures(self, newest: int) -> list[Path]:
         """Folders of pictures of jobs later than `newest`, and what a crash left of those being removed."""
@@ -229,9 +235,9 @@ class FileStore:
             ]
 
     def sweep_pictures(self, job_id: int) -> None:
-        """Discard what a crash left half-written of a job's pictures."""
+        """Sweep away what a crash left half-written of a job's pictures."""
         for leftover in self.pictures(job_id).glob(f"*{_INCOMING}"):
-            self.discard(leftover)
+            self.sweep_away(leftover)
 
 
 def _changed(entry: os.DirEntry[str]) -> float:

@@ -97,7 +97,7 @@ def test_what_two_try_again_to_remove_at_once_is_gone_for_both(
     assert not any(files.models.iterdir()) and not files.has_left("ann") and not caplog.messages
 
 
-def test_a_leftover_that_cannot_be_removed_holds_up_no_start_and_goes_later(
+def test_a_leftover_that_cannot_be_removed_holds_up_no_start_and_goes_at_the_next(
     files: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, file = files.incoming_job(), files.home / "secret.key.incoming"
@@ -107,6 +107,8 @@ def test_a_leftover_that_cannot_be_removed_holds_up_no_start_and_goes_later(
         files.sweep()
     assert folder.exists() and not file.exists()
     files.discard_left()
+    assert folder.exists(), "somebody may use its name again"
+    files.sweep()
     assert not folder.exists()
 
 
