@@ -176,13 +176,13 @@ class Privacy:
         )
         bounds = (subject_id, before)
         while await self._personal.leaves(*who):
+            made = await self._ids(models, *bounds)
+            for model in made:
+                await asyncio.to_thread(self._discard, who, await self._halt(model))
             # Until there are none: a training takes a while to stop, and people go on asking.
             if running := await self._ids(open_jobs, *bounds, *bounds):
                 await self._stop(running)
                 continue
-            made = await self._ids(models, *bounds)
-            for model in made:
-                await asyncio.to_thread(self._discard, who, await self._halt(model))
             jobs = await self._ids(f"jobs WHERE {of_theirs}", *bounds)
             if len(jobs) > _AT_ONCE:
                 for first in range(0, len(jobs), _AT_ONCE):
