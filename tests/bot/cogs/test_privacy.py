@@ -11,6 +11,7 @@ import pytest
 from simcord.actors import MemberActor
 
 from bot.app import App
+from bot.locales import has
 from bot.sandbox import World
 from bot.services.retention import Retention
 from bot.ui.settings_forms import FORMS
@@ -42,6 +43,11 @@ async def test_it_shows_what_is_kept_and_hands_it_out(here: World, app: App) -> 
     (message,) = sent.followups
     with zipfile.ZipFile(io.BytesIO(await message.attachments[0].read())) as archive:
         assert {"data.json", f"pictures/{job.id}/0.png"} <= set(archive.namelist())
+
+
+async def test_every_kind_of_thing_that_is_kept_has_a_name(app: App) -> None:
+    kinds = {table.name for table in await Personal(app.db).tables("user")} - {"jobs", "models"}
+    assert [kind for kind in kinds if not has(f"kept.{kind}")] == []
 
 
 async def test_everything_goes_on_the_second_press(here: World, app: App, gpu: ScriptedGpu) -> None:
