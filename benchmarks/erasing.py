@@ -69,7 +69,8 @@ class _Idle:
     async def settled(self, job_id: int) -> None: ...
 
 
-async def _nothing(*_: object) -> None: ...
+async def _nothing(*_: object) -> list[Path]:
+    return []
 
 
 def _timed(held: Stopwatch) -> object:

@@ -278,7 +278,7 @@ class App:
             self.files,
             self.models,
             self.dispatcher.cancel,
-            halt=lambda model_id: self.publishing.halt("model_id", model_id),
+            halt=lambda model_id: self.publishing.halt(model_id),
         )
         self.publishing = Publishing(
             self.db, self.files, self.vault, self.handovers, self.owned, work, self.handover_runner

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from bot.faults import FAULTS
+from bot.faults import tell
 from bot.messenger import Place
 from data.database import until_written
 
@@ -40,12 +40,11 @@ class Janitor:
         await self._app.bot.up.wait()
         while True:
             self._wake.clear()
-            try:
-                await self.remove_messages()
-                await self.forget_guilds()
-                await self._app.privacy.resume()
-            except Exception:  # the next round tries again
-                log.exception("could not tidy up")
+            for step in (self.remove_messages, self.forget_guilds, self._app.privacy.resume):
+                try:
+                    await step()
+                except Exception:  # the next round tries again
+                    log.exception("could not tidy up")
             try:
                 async with asyncio.timeout(_ROUND_SECONDS):
                     await self._wake.wait()
@@ -62,10 +61,9 @@ class Janitor:
         for place in await self._app.removals.all():
             try:
                 await self._app.messenger.remove(Place(*place))
-            except FAULTS as error:
-                log.warning("message %d could not be removed yet: %s", place[1], error)
-            else:
                 await self._app.removals.done(*place)
+            except Exception as error:  # of one; the others are not to wait for it
+                tell(log, error, f"message {place[1]} could not be removed yet")
 
     async def note_guilds(self) -> None:
         """After connecting: which servers with data the bot is no longer in, and which it is in again."""
@@ -86,14 +84,21 @@ class Janitor:
         await self._app.notes.put(f"missing:{guild_id}", None)
 
     async def came_back(self, guild_id: int) -> None:
+        """Nothing more of a server is erased, also where that was begun already."""
         async with self._app.db.transaction() as tx:
             await tx.execute("DELETE FROM departures WHERE guild_id = ?", (guild_id,))
 
     async def forget_guilds(self) -> None:
-        """Erase what belongs to servers whose time is over."""
+        """Erase what belongs to servers whose time is over; what breaks off goes on in the next round."""
         over = time.time() - KEEP_DAYS * 24 * 3600.0
         rows = await self._app.db.rows("SELECT guild_id FROM departures WHERE left_at < ?", (over,))
         for (guild_id,) in rows:
-            if self._app.bot.get_guild(guild_id) is None:
-                await self._app.privacy.erase_guild(guild_id)
-                log.info("all data of server %d is gone: the bot left it %d days ago", guild_id, KEEP_DAYS)
+            if self._app.bot.get_guild(guild_id) is not None:
+                continue
+            try:
+                if await self._app.privacy.erase_guild(guild_id):
+                    log.info(
+                        "all data of server %d is gone: the bot left it %d days ago", guild_id, KEEP_DAYS
+                    )
+            except Exception:  # of one; the others are not to wait for it
+                log.exception("server %d could not be erased yet", guild_id)

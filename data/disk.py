@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 from data.errors import is_disk_full
@@ -48,6 +49,23 @@ def check_writable(folder: Path) -> None:
     """Raise OSError unless files can be made in a folder, or where it would be made; nothing is left."""
     with tempfile.TemporaryFile(dir=nearest(folder)) as file:
         file.write(b"\0")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all it holds; what is gone already, also because somebody else is at
+    it, is fine. Raises OSError.
+    """
+    if path.is_dir():
+        shutil.rmtree(path, onerror=_unless_gone)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _unless_gone(
+    _call: Callable[..., object], _path: str, found: tuple[type[BaseException], BaseException, TracebackType]
+) -> None:
+    if not isinstance(found[1], FileNotFoundError):
+        raise found[1]
 
 
 @contextlib.contextmanager

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import math
 import os
 import re
-import shutil
 import time
 import uuid
+from collections.abc import Hashable
 from pathlib import Path
 
+from data.disk import remove
 from data.ids import row_id
+
+logger = logging.getLogger(__name__)
 
 _INCOMING = ".incoming"
 DATABASE = "likeness.sqlite3"
@@ -53,6 +58,8 @@ class FileStore:
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
         self._opened = time.time()
+        self._left: dict[Path, Hashable] = {}
+        """What could not be removed so far, and whose it is."""
         for folder in (self.home, *self._swept, self.logs, self.home / "class_images"):
             folder.mkdir(parents=True, exist_ok=True)
             keep_private(folder)
@@ -67,11 +74,11 @@ class FileStore:
     def database(self) -> Path:
         return self.home / DATABASE
 
-    def remove_backups(self, before: float) -> None:
-        """Remove what an update made of the database before a time (of time.time)."""
+    def sweep_backups(self, before: float) -> None:
+        """Sweep away what an update made of the database before a time (of time.time)."""
         for backup in self.home.glob(f"{self.database.name}.before-*"):
             if backup.stat().st_mtime < before:
-                backup.unlink(missing_ok=True)
+                self.sweep_away(backup)
 
     @property
     def secret_key(self) -> Path:
@@ -165,33 +172,57 @@ class FileStore:
         source.rename(target)
         _sync_folder(target.parent)
 
-    def remove(self, folder: Path) -> None:
-        """Remove a folder with all it holds; gone already is fine. Raises OSError: see `remove_rest`."""
-        # Under a name of its own: nobody finds half of it, also after a crash, nor removes it a second time.
-        leaving = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}{_INCOMING}")
-        try:
-            folder.rename(leaving)
-        except FileNotFoundError:
-            return
-        shutil.rmtree(leaving)
+    def remove(self, path: Path) -> None:
+        """Remove a file, or a folder with all it holds; gone already is fine. Raises OSError."""
+        leaving = path
+        if not path.name.endswith(_INCOMING):
+            # Under a name of its own: nobody finds half of it, also after a crash.
+            leaving = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_INCOMING}")
+            try:
+                path.rename(leaving)
+            except FileNotFoundError:
+                return
+        remove(leaving)
 
-    def remove_rest(self, folder: Path) -> None:
-        """As `remove`, with what an earlier try left of the folder. Raises OSError."""
-        self.remove(folder)
-        for leaving in folder.parent.glob(f"{folder.name}.*{_INCOMING}"):
-            shutil.rmtree(leaving)
+    def sweep_away(self, path: Path) -> None:
+        """As `remove`; what can't be removed now is logged, and left to the next sweep."""
+        try:
+            self.remove(path)
+        except OSError as error:
+            logger.warning("%s could not be removed yet: %s", path, error)
+
+    def discard(self, path: Path, whose: Hashable = None) -> None:
+        """As `remove`, of what never gets that name again: what can't be removed now is logged, and tried
+        again by `discard_left`.
+        """
+        try:
+            self.remove(path)
+            if path in self._left:
+                for leaving in path.parent.glob(f"{path.name}.*{_INCOMING}"):
+                    remove(leaving)
+        except OSError as error:
+            logger.warning("%s could not be removed yet: %s", path, error)
+            self._left[path] = whose or self._left.get(path)
+        else:
+            self._left.pop(path, None)
+
+    def discard_left(self) -> None:
+        """Try again to remove what could not be removed so far."""
+        for path, whose in [*self._left.items()]:
+            self.discard(path, whose)
+
+    def has_left(self, whose: Hashable) -> bool:
+        """Whether something is left that was to be removed and belongs to `whose`."""
+        return whose in [*self._left.values()]
 
     def sweep(self) -> None:
-        """Remove what a crash left half-written, but for pictures (see `sweep_pictures`)."""
+        """Sweep away what a crash left half-written, but for pictures (see `sweep_pictures`)."""
         places = [(self.home, f"{name}*{_INCOMING}") for name in (DATABASE, SECRET_KEY)]
         folders = {*self._swept, self.style_examples} - {self.all_pictures}
         places += [(folder, f"*{_INCOMING}") for folder in folders]
         for folder, pattern in places:
             for leftover in folder.glob(pattern):
-                if leftover.is_dir():
-                    shutil.rmtree(leftover)
-                else:
-                    leftover.unlink()
+                self.sweep_away(leftover)
 
     def stray_pictures(self, newest: int) -> list[Path]:
         """Folders of pictures of jobs later than `newest`, and what a crash left of those being removed."""
@@ -200,13 +231,20 @@ class FileStore:
                 Path(one.path)
                 for one in entries
                 if (row_id(one.name) or 0) > newest
-                or (one.name.endswith(_INCOMING) and one.stat().st_ctime < self._opened)
+                or (one.name.endswith(_INCOMING) and _changed(one) < self._opened)
             ]
 
     def sweep_pictures(self, job_id: int) -> None:
-        """Remove what a crash left half-written of a job's pictures."""
+        """Sweep away what a crash left half-written of a job's pictures."""
         for leftover in self.pictures(job_id).glob(f"*{_INCOMING}"):
-            leftover.unlink()
+            self.sweep_away(leftover)
+
+
+def _changed(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_ctime
+    except FileNotFoundError:  # whoever removes it is at it right now
+        return math.inf
 
 
 def size_of(path: Path) -> int:

@@ -18,8 +18,6 @@ from data.files import FileStore
 Kind = Literal["export", "publish"]
 State = Literal["asked", "running", "done", "failed", "cancelled"]
 Format = Literal["safetensors", "ckpt", "lora"]
-Whose = Literal["user_id", "guild_id", "model_id"]
-"""Columns that say what a handover belongs to."""
 
 OPEN = "state IN ('asked', 'running')"
 
@@ -128,13 +126,13 @@ class Handovers:
         """What ended and its owner doesn't know yet."""
         return await self._where("finished_at IS NOT NULL AND NOT announced")
 
-    async def open_of(self, whose: Whose, value: int) -> list[Handover]:
-        """What of a person, guild or model waits for a yes or runs."""
-        return await self._where(f"{OPEN} AND {whose} = ?", (value,))
+    async def open_of(self, model_id: int) -> list[Handover]:
+        """What of a model waits for a yes or runs."""
+        return await self._where(f"{OPEN} AND model_id = ?", (model_id,))
 
-    async def ids_of(self, whose: Whose, value: int) -> list[int]:
-        """All of a person, guild or model."""
-        rows = await self._db.rows(f"SELECT id FROM handovers WHERE {whose} = ?", (value,))
+    async def ids_of(self, model_id: int) -> list[int]:
+        """All of a model."""
+        rows = await self._db.rows("SELECT id FROM handovers WHERE model_id = ?", (model_id,))
         return [int(row["id"]) for row in rows]
 
     async def exported(self, model_id: int, user_id: int, format: Format, half: bool) -> Handover | None:

@@ -6,6 +6,7 @@ place.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ Subject = Literal["user", "guild"]
 
 PERSON = ("user_id", "owner_id", "reporter_id")
 """Columns that say whose a row is."""
+
+MADE = ("created_at", "published_at")
+"""Columns that say when a row came to be. Votes and the words of searches have none."""
 
 _SECRET = ("sealed",)
 """Columns that are never given away, not even to their owner."""
@@ -76,33 +80,45 @@ class Personal:
             counted[table.name] = int(found[0]) if found else 0
         return counted
 
-    async def begin_erasing(self, subject: Subject, subject_id: int) -> None:
+    async def begin_erasing(self, user_id: int) -> None:
         """Remember that somebody is to be erased, until `erase` has done it."""
         async with self._db.transaction() as tx:
-            await tx.execute("INSERT OR IGNORE INTO erasures VALUES (?, ?)", (subject, subject_id))
+            await tx.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?)", (user_id, time.time()))
 
-    async def unfinished(self) -> list[tuple[Subject, int]]:
-        """Who is to be erased and still is not."""
-        return [(row["scope"], row["scope_id"]) for row in await self._db.rows("SELECT * FROM erasures")]
+    async def unfinished(self) -> list[tuple[int, float]]:
+        """Who is to be erased and still is not, and when they asked."""
+        rows = await self._db.rows("SELECT user_id, asked_at FROM erasures")
+        return [(row["user_id"], row["asked_at"]) for row in rows]
+
+    async def leaves(self, subject: Subject, subject_id: int, tx: Connection | None = None) -> bool:
+        """Whether a person is still to be erased, or a guild has not come back."""
+        table, column = ("erasures", "user_id") if subject == "user" else ("departures", "guild_id")
+        found = await self._db.row(f"SELECT 1 FROM {table} WHERE {column} = ?", (subject_id,), within=tx)
+        return found is not None
 
     async def erase_jobs(self, jobs: Sequence[int], tx: Connection) -> list[tuple[int, int]]:
         """Delete jobs and every row that hangs on them; channel and id of the messages that showed them."""
         return await self._delete("jobs", f"id IN ({', '.join('?' * len(jobs))})", jobs, tx)
 
-    async def erase(self, subject: Subject, subject_id: int, tx: Connection) -> list[tuple[int, int]]:
+    async def erase(
+        self, subject: Subject, subject_id: int, tx: Connection, *, before: float = math.inf
+    ) -> list[tuple[int, int]]:
         """Delete every row of a person or guild, and every row that hangs on one of those.
 
-        Returns channel and id of the messages that showed them.
+        But not those that came to be after `before`, where they say when that was. Returns channel and id of
+        the messages that showed them.
         """
         shown: list[tuple[int, int]] = []
         for table in await self.tables(subject):
-            about = await self._delete(table.name, table.condition, [subject_id] * table.marks, tx)
+            made = [f"{column} <= ?" for column in MADE if column in table.columns]
+            values = [*[subject_id] * table.marks, *[before] * len(made)]
+            about = await self._delete(table.name, " AND ".join([f"({table.condition})", *made]), values, tx)
             if table.name != "reports":  # the moderators' card is about somebody else's picture
                 shown += about
         return list(dict.fromkeys(shown))
 
     async def _delete(
-        self, table: str, condition: str, values: Sequence[int], tx: Connection
+        self, table: str, condition: str, values: Sequence[float], tx: Connection
     ) -> list[tuple[int, int]]:
         """Delete rows, those that belong to them first; the messages that showed them."""
         shown: list[tuple[int, int]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -49,23 +50,39 @@ class EventWriter:
 
         A long import, load or compilation goes on below it, so it proves nothing about the work.
 
-        A process that hangs may not outlive its starter, either: the kernel's alarm ends it some time after
-        the last beat, whatever it does. One that is stopped (SIGSTOP) ends then as it goes on.
+        A process that hangs may not outlive its starter, either: the kernel's alarm, which each beat puts
+        off, ends it `HANG_SECONDS` after the last. One that is stopped (SIGSTOP) ends then as it goes on.
         """
+        signal.alarm(HANG_SECONDS)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def _beat(self) -> None:
         while True:
-            signal.alarm(0)  # a starter that is only paused reads nothing: waiting for it is no hang
-            with self._lock:
-                try:
-                    # Past the stream: at exit Python must not find its lock held by this thread.
-                    os.write(self._stream.fileno(), HEARTBEAT)
-                except OSError:
-                    signal.alarm(LAST_SECONDS)
-                    return
-            signal.alarm(HANG_SECONDS)
+            try:
+                self._say_if_there_is_room()
+            except BrokenPipeError:
+                signal.alarm(LAST_SECONDS)
+                return
             time.sleep(HEARTBEAT_SECONDS)
+            # At no time is it off: a hang may begin at any. And it is put off as well while a starter that is
+            # only paused reads nothing: waiting for it is no hang.
+            signal.alarm(HANG_SECONDS)
+
+    def _say_if_there_is_room(self) -> None:
+        """Never waits. Raises BrokenPipeError."""
+        if not self._lock.acquire(blocking=False):  # another line is being written, which says as much
+            return
+        try:
+            # Past the stream: at exit Python must not find its lock held by this thread.
+            pipe = self._stream.fileno()
+            if select.select([], [pipe], [], 0)[1]:
+                os.write(pipe, HEARTBEAT)
+        except BrokenPipeError:
+            raise
+        except OSError:  # a file on a disk that is full, say: not the end of the starter
+            pass
+        finally:
+            self._lock.release()
 
 
 def on_starter_gone(callback: Callable[[], None]) -> None:

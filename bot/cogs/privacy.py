@@ -61,8 +61,8 @@ async def erase(interaction: discord.Interaction[LikenessBot], what: int, confir
     # A running training is stopped first, which takes a while.
     await interaction.response.defer()
     if what == PHOTOS:
-        trainings = await app.privacy.erase_photos(interaction.user.id)
-        said = t(locale, "privacy.photos_gone", n=trainings)
+        trainings, whole = await app.privacy.erase_photos(interaction.user.id)
+        said = t(locale, "privacy.photos_gone" if whole else "privacy.photos_left", n=trainings)
     else:
         whole = await app.privacy.erase_person(interaction.user.id)
         said = t(locale, "privacy.all_gone" if whole else "privacy.files_left")

@@ -63,7 +63,7 @@ class HandoverRunner:
         for folder in await asyncio.to_thread(lambda: list(self._files.handovers.iterdir())):
             number = row_id(folder.name)
             if number is None or await self._handovers.get(number) is None:
-                await asyncio.to_thread(self._files.remove, folder)
+                await asyncio.to_thread(self._files.sweep_away, folder)
         self._task = asyncio.create_task(self._run(), name="handovers")
 
     @property

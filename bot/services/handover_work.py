@@ -147,7 +147,7 @@ class HandoverWork:
             await self._handovers.delete(handover.id, tx)
             if handover.state == "asked":
                 await self._vault.delete("user", handover.user_id, PUBLISH, tx)
-        await asyncio.to_thread(self._files.remove, self._files.handover(handover.id))
+        await asyncio.to_thread(self._files.discard, self._files.handover(handover.id))
 
     async def _conclude(self, handover: Handover, event: Exported | Published | Failed) -> None:
         if isinstance(event, Failed):
@@ -160,7 +160,7 @@ class HandoverWork:
             await until_written(lambda: self._note_published(handover, event))
             there = {"repository": event.repo, "url": event.url, "others": json.dumps(event.others)}
             await until_written(lambda: self.end(handover, "done", **there))
-            await asyncio.to_thread(self._files.remove, self._files.handover(handover.id))
+            await asyncio.to_thread(self._files.discard, self._files.handover(handover.id))
 
     async def _note_published(self, handover: Handover, event: Published) -> None:
         async with self._db.transaction() as tx:

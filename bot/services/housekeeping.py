@@ -61,7 +61,7 @@ class Housekeeping:
             await asyncio.to_thread(self._settle_training, job, days * _DAY)
         elif job.state is not JobState.done:
             await self._pictures.delete_job(job.id)
-            await asyncio.to_thread(self._files.remove, self._files.pictures(job.id))
+            await asyncio.to_thread(self._files.discard, self._files.pictures(job.id))
         else:
             await asyncio.to_thread(forget_marks, self._files.pictures(job.id))
             await self._retention.make_room(job.user_id, job.guild_id)
@@ -92,21 +92,39 @@ class Housekeeping:
         row = await self._db.row("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
         newest = int(row["seq"]) if row else 0
         for folder in await asyncio.to_thread(self._files.stray_pictures, newest):
-            await self._remove(folder)
+            await asyncio.to_thread(self._files.sweep_away, folder)
 
     async def sweep(self) -> None:
         """Beside the work, in pieces: what belongs to nobody any more, or whose time is over."""
+        for step in (
+            self._sweep_jobs,
+            self._sweep_drafts,
+            self._sweep_pictures,
+            self._retention.expire,
+            self._sweep_logs,
+            self._sweep_backups,
+        ):
+            try:
+                await step()
+            except Exception:  # of one; the others are not to wait for it, and tomorrow is another day
+                logger.exception("old files could not be tidied up")
+
+    async def _sweep_jobs(self) -> None:
         async for piece in _numbered(self._files.jobs):
             for number in piece:
                 await self._settle_ended(number, untold=False)
+
+    async def _sweep_drafts(self) -> None:
         await self._drafts.delete_old()
         async for piece in _numbered(self._files.drafts):
             await self._remove_all_but(await self._known("drafts", piece), piece)
+
+    async def _sweep_pictures(self) -> None:
         async for piece in _numbered(self._files.all_pictures):
             await self._remove_all_but(await self._pictured(piece), piece)
-        await self._retention.expire()
-        await self._sweep_logs()
-        await asyncio.to_thread(self._files.remove_backups, time.time() - _KEEP_BACKUPS_SECONDS)
+
+    async def _sweep_backups(self) -> None:
+        await asyncio.to_thread(self._files.sweep_backups, time.time() - _KEEP_BACKUPS_SECONDS)
 
     async def _sweep_logs(self) -> None:
         """Of trainings that are over for long, or that nobody knows."""
@@ -117,7 +135,7 @@ class Housekeeping:
                 continue
             job = await self._jobs.get(number)
             if job is None or (job.finished_at is not None and job.finished_at < old):
-                await asyncio.to_thread(log.unlink, missing_ok=True)
+                await asyncio.to_thread(self._files.sweep_away, log)
 
     async def _known(self, table: str, piece: Piece) -> set[int]:
         rows = await self._db.rows(f"SELECT id FROM {table} WHERE id IN ({_marks(piece)})", tuple(piece))
@@ -135,7 +153,7 @@ class Housekeeping:
     async def _remove_all_but(self, kept: set[int], piece: Piece) -> None:
         for number, folder in piece.items():
             if number not in kept:
-                await self._remove(folder)
+                await asyncio.to_thread(self._files.sweep_away, folder)
 
     def _settle_training(self, job: Job, keep_photos: float) -> None:
         """`keep_photos` is the time in seconds that a finished training's photos stay."""
@@ -170,15 +188,9 @@ class Housekeeping:
     async def _settle_again(self, job: Job) -> None:
         try:
             await self.settle(job)
-        except OSError:
+        except Exception:
             # An old trainer may still be leaving this folder; the next start finds it again.
             logger.exception("job %d could not be tidied up", job.id)
-
-    async def _remove(self, folder: Path) -> None:
-        try:
-            await asyncio.to_thread(self._files.remove, folder)
-        except OSError:
-            logger.exception("%s could not be removed", folder)
 
 
 def _remove_all_but(folder: Path, kept: str) -> None:

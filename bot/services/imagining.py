@@ -225,7 +225,7 @@ class ImagineService:
             await self._pictures.delete_job(job_id, tx)
             shown = await self._personal.forget_pictures(pictures, tx)
             await self._personal.take_down([*shown, *await self._jobs.message(job_id, tx)], tx)
-        await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
+        await asyncio.to_thread(self._files.discard, self._files.pictures(job_id))
         return len(pictures)
 
     async def _usable(self, model_id: int, origin: Origin) -> Model:

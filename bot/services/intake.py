@@ -113,7 +113,7 @@ class Intake:
         try:
             yield folder
         finally:
-            await asyncio.to_thread(self._files.remove, folder)
+            await asyncio.to_thread(self._files.discard, folder)
 
 
 async def _receive(uploads: Sequence[Upload], folder: Path) -> Received:

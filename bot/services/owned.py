@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from bot.services.refusal import Refusal
 from data.database import Database
@@ -16,7 +17,8 @@ MAX_TITLE = 40
 class OwnedModels:
     """Renames, shares, prefers and removes; everything is refused to anybody but the owner.
 
-    `cancel` stops a job that waits or runs, `halt` whatever exports or publishes a model.
+    `cancel` stops a job that waits or runs, `halt` whatever exports or publishes a model, and says where its
+    files are.
     """
 
     def __init__(
@@ -25,7 +27,7 @@ class OwnedModels:
         files: FileStore,
         models: Models,
         cancel: Callable[[int], Awaitable[bool]],
-        halt: Callable[[int], Awaitable[None]],
+        halt: Callable[[int], Awaitable[Sequence[Path]]],
     ) -> None:
         self._db = db
         self._files = files
@@ -74,11 +76,12 @@ class OwnedModels:
         """
         model = await self.own(model_id, user_id)
         drawings = await self.drawings(model_id)
-        await self._halt(model_id)
+        exports = await self._halt(model_id)
         # The row first: from here on nobody can ask for a drawing with it, and a crash leaves a folder that
         # the next start removes.
         await self._models.delete(model_id)
         for job_id in drawings:
             await self._cancel(job_id)
-        await asyncio.to_thread(self._files.remove, model.path)
+        for folder in (*exports, model.path):
+            await asyncio.to_thread(self._files.discard, folder)
         return model

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from aiosqlite import Connection
 
 from data.database import Database, until_written
 from data.files import FileStore, size_of
-from data.handovers import Whose
 from data.personal import Personal, Subject
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ _AT_ONCE = 50
 """Jobs that are erased in one transaction: whoever else wants to write waits as long."""
 
 _LISTED = ("jobs", "models")
+
+Who = tuple[Subject, int]
+"""Whom erased files belonged to, as `FileStore` is told."""
 
 
 class Work(Protocol):
@@ -61,9 +64,9 @@ class Privacy:
     """Erasing goes in steps, each of them one transaction for the rows, then the files.
 
     Files that can't be removed then hold up nothing, and are tried again by `resume`. After a crash the next
-    start removes folders without a row, and `resume` erases the rest. `erased` is
-    called when messages wait to be removed from Discord; `halt` stops exports and publications and removes
-    their files.
+    start removes folders without a row, and `resume` erases the rest. `erased` is called when messages wait
+    to be removed from Discord; `halt` stops what exports or publishes a model, and says where its
+    files are.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Privacy:
         db: Database,
         files: FileStore,
         work: Work,
-        halt: Callable[[Whose, int], Awaitable[None]],
+        halt: Callable[[int], Awaitable[Sequence[Path]]],
         erased: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
@@ -80,9 +83,7 @@ class Privacy:
         self._halt = halt
         self._erased = erased
         self._personal = Personal(db)
-        self._turns: WeakValueDictionary[tuple[Subject, int], asyncio.Lock] = WeakValueDictionary()
-        self._left: set[Path] = set()
-        """Folders that could not be removed so far; nothing in the database belongs to them any more."""
+        self._turns: WeakValueDictionary[Who, asyncio.Lock] = WeakValueDictionary()
 
     async def summary(self, user_id: int) -> Summary:
         """Counts and sizes of everything that is stored about a person."""
@@ -107,111 +108,121 @@ class Privacy:
             others={name: count for name, count in counts.items() if count and name not in _LISTED},
         )
 
-    async def erase_photos(self, user_id: int) -> int:
-        """Remove the photos of all trainings, and stop those that still need them; how many had any."""
+    async def erase_photos(self, user_id: int) -> tuple[int, bool]:
+        """Remove the photos of all trainings, and stop those that still need them.
+
+        Returns how many had any, and whether all is gone: False as for `erase_person`.
+        """
+        who: Who = ("user", user_id)
         rows = await self._db.rows("SELECT id FROM jobs WHERE user_id = ? AND kind = 'train'", (user_id,))
         jobs = [int(row["id"]) for row in rows]
         with_photos = [job for job in jobs if await asyncio.to_thread(self._files.job(job).is_dir)]
         await self._stop(with_photos)
-        for job in with_photos:
-            await asyncio.to_thread(self._files.remove, self._files.job(job))
+        await asyncio.to_thread(self._discard, who, map(self._files.job, with_photos))
         for draft in await self._ids("drafts WHERE user_id = ?", user_id):
             async with self._db.transaction() as tx:
                 await tx.execute("DELETE FROM drafts WHERE id = ?", (draft,))
-            await asyncio.to_thread(self._files.remove, self._files.draft(draft))
-        return len(with_photos)
+            await asyncio.to_thread(self._files.discard, self._files.draft(draft), who)
+        return len(with_photos), not self._files.has_left(who)
 
     async def erase_person(self, user_id: int) -> bool:
         """Remove everything that belongs to a person, here and, as far as Discord allows, there.
 
-        False where files are left that could not be removed so far.
+        False where files of theirs are left that could not be removed so far.
         """
-        await self._erase("user", user_id)
-        return not self._left
+        who: Who = ("user", user_id)
+        async with self._turn(who):
+            await self._personal.begin_erasing(user_id)
+            # Carried through from here on, with what is asked for meanwhile.
+            await until_written(lambda: self._go_on(who))
+        return not self._files.has_left(who)
 
-    async def erase_guild(self, guild_id: int) -> None:
-        """Remove everything that belongs to a guild."""
-        await self._erase("guild", guild_id)
+    async def erase_guild(self, guild_id: int) -> bool:
+        """Remove everything that belongs to a guild that the bot left. False where it came back meanwhile."""
+        who: Who = ("guild", guild_id)
+        async with self._turn(who):
+            return await until_written(lambda: self._go_on(who))
 
     async def resume(self) -> None:
-        """At the start, and from time to time: go on with what a crash or the file system interrupted."""
-        for path in [*self._left]:
-            await asyncio.to_thread(self._remove, path)
-        for one in await self._personal.unfinished():
-            async with self._turn(*one):
-                if one in await self._personal.unfinished():  # whoever was at it may be done meanwhile
-                    try:
-                        await until_written(partial(self._go_on, *one))
-                    except OSError:
-                        logger.exception("%s %d could not be erased yet", *one)
+        """At the start, and from time to time: go on with what a crash or the file system interrupted.
 
-    async def _erase(self, subject: Subject, subject_id: int) -> None:
-        async with self._turn(subject, subject_id):
-            await self._personal.begin_erasing(subject, subject_id)
-            # Carried through from here on: `resume` would also erase what came later.
-            await until_written(lambda: self._go_on(subject, subject_id))
+        What a person made since they asked stays.
+        """
+        await asyncio.to_thread(self._files.discard_left)
+        for user_id, asked_at in await self._personal.unfinished():
+            who: Who = ("user", user_id)
+            async with self._turn(who):
+                try:
+                    await until_written(partial(self._go_on, who, asked_at))
+                except Exception:  # of one; the others are not to wait for it
+                    logger.exception("%s %d could not be erased yet", *who)
 
-    def _turn(self, subject: Subject, subject_id: int) -> asyncio.Lock:
-        return self._turns.setdefault((subject, subject_id), asyncio.Lock())
+    def _turn(self, who: Who) -> asyncio.Lock:
+        return self._turns.setdefault(who, asyncio.Lock())
 
-    async def _go_on(self, subject: Subject, subject_id: int) -> None:
-        """Erase whatever is left; may be repeated."""
-        column: Whose = "user_id" if subject == "user" else "guild_id"
-        owner = "owner_id" if subject == "user" else "guild_id"
-        await self._halt(column, subject_id)
+    async def _go_on(self, who: Who, before: float = math.inf) -> bool:
+        """Erase whatever is left and was made before a time; may be repeated.
+
+        False where nothing is to be erased (any more).
+        """
+        subject, subject_id = who
+        column, owner = ("user_id", "owner_id") if subject == "user" else ("guild_id", "guild_id")
+        of_theirs = f"{column} = ? AND created_at <= ?"
+        models = f"models WHERE {owner} = ? AND job_id IN (SELECT id FROM jobs WHERE created_at <= ?)"
         # Other people's drawings with these models can't be finished either.
         open_jobs = (
             "jobs WHERE state IN ('queued', 'running')"
-            f" AND (model_id IN (SELECT id FROM models WHERE {owner} = ?) OR {column} = ?)"
+            f" AND (model_id IN (SELECT id FROM {models}) OR {of_theirs})"
         )
-        while True:
+        bounds = (subject_id, before)
+        while await self._personal.leaves(*who):
+            made = await self._ids(models, *bounds)
+            for model in made:
+                await asyncio.to_thread(self._discard, who, await self._halt(model))
             # Until there are none: a training takes a while to stop, and people go on asking.
-            while jobs := await self._ids(open_jobs, subject_id, subject_id):
-                await self._stop(jobs)
-            jobs = await self._ids(f"jobs WHERE {column} = ?", subject_id)
-            if len(jobs) <= _AT_ONCE:
-                break
-            for first in range(0, len(jobs), _AT_ONCE):
-                await self._erase_some(subject, jobs[first : first + _AT_ONCE])
-        models = await self._ids(f"models WHERE {owner} = ?", subject_id)
-        drafts = await self._ids(f"drafts WHERE {column} = ?", subject_id)
-        async with self._db.transaction() as tx:
-            await self._take_down(subject, await self._personal.erase(subject, subject_id, tx), tx)
-        await asyncio.to_thread(self._remove_files, jobs, models, drafts)
-        self._erased()
+            if running := await self._ids(open_jobs, *bounds, *bounds):
+                await self._stop(running)
+                continue
+            jobs = await self._ids(f"jobs WHERE {of_theirs}", *bounds)
+            if len(jobs) > _AT_ONCE:
+                for first in range(0, len(jobs), _AT_ONCE):
+                    await self._erase_some(who, jobs[first : first + _AT_ONCE])
+                continue
+            drafts = await self._ids(f"drafts WHERE {of_theirs}", *bounds)
+            async with self._db.transaction() as tx:
+                if not await self._personal.leaves(*who, tx):
+                    break
+                shown = await self._personal.erase(*who, tx, before=before)
+                await self._take_down(subject, shown, tx)
+            await asyncio.to_thread(self._remove_files, who, jobs, made, drafts)
+            self._erased()
+            return True
+        return False
 
-    async def _erase_some(self, subject: Subject, jobs: list[int]) -> None:
+    async def _erase_some(self, who: Who, jobs: list[int]) -> None:
         models = await self._ids(f"models WHERE job_id IN ({', '.join('?' * len(jobs))})", *jobs)
         async with self._db.transaction() as tx:
-            await self._take_down(subject, await self._personal.erase_jobs(jobs, tx), tx)
-        await asyncio.to_thread(self._remove_files, jobs, models, ())
+            if not await self._personal.leaves(*who, tx):
+                return
+            await self._take_down(who[0], await self._personal.erase_jobs(jobs, tx), tx)
+        await asyncio.to_thread(self._remove_files, who, jobs, models)
 
     async def _take_down(self, subject: Subject, shown: list[tuple[int, int]], tx: Connection) -> None:
         if subject == "user":  # a guild's messages are out of reach once the bot has left
             await self._personal.take_down(shown, tx)
 
-    def _remove_files(self, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int]) -> None:
-        for draft in drafts:
-            self._remove(self._files.draft(draft))
+    def _remove_files(
+        self, who: Who, jobs: Iterable[int], models: Iterable[int], drafts: Iterable[int] = ()
+    ) -> None:
         for job in jobs:
-            self._remove(self._files.job(job))
-            self._remove(self._files.pictures(job))
-            for end in ("", ".1"):  # the second is what `data.disk.shorten` may have put beside it
-                self._remove(self._files.logs / f"training-{job}.log{end}")
-        for model in models:
-            self._remove(self._files.model(model))
+            # The second log is what `data.disk.shorten` may have put beside the first.
+            logs = [self._files.logs / f"training-{job}.log{end}" for end in ("", ".1")]
+            self._discard(who, [self._files.job(job), self._files.pictures(job), *logs])
+        self._discard(who, [*map(self._files.draft, drafts), *map(self._files.model, models)])
 
-    def _remove(self, path: Path) -> None:
-        try:
-            if path.parent == self._files.logs:
-                path.unlink(missing_ok=True)
-            else:
-                self._files.remove_rest(path)
-        except OSError as error:
-            logger.warning("%s could not be removed yet: %s", path, error)
-            self._left.add(path)
-        else:
-            self._left.discard(path)
+    def _discard(self, who: Who, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self._files.discard(path, who)
 
     async def _stop(self, jobs: Iterable[int]) -> None:
         for job in jobs:
@@ -219,5 +230,5 @@ class Privacy:
         for job in jobs:
             await self._work.settled(job)
 
-    async def _ids(self, which: str, *subject_id: int) -> list[int]:
-        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", subject_id)]
+    async def _ids(self, which: str, *values: float) -> list[int]:
+        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", values)]

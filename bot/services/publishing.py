@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 from aiosqlite import Connection
 from pydantic import SecretStr
@@ -14,7 +15,7 @@ from bot.services.owned import OwnedModels
 from bot.services.refusal import Refusal
 from data.database import Database
 from data.files import FileStore
-from data.handovers import Format, Handover, Handovers, Whose
+from data.handovers import Format, Handover, Handovers
 from data.secrets import Vault
 from trainer.hub_names import repository_name
 
@@ -127,12 +128,11 @@ class Publishing:
         await self._stop(await self._own(handover_id, user_id))
         return await self._own(handover_id, user_id)
 
-    async def halt(self, whose: Whose, value: int) -> None:
-        """Stop all of a person, guild or model, and remove the files; the rows are the caller's to delete."""
-        for handover in await self._handovers.open_of(whose, value):
+    async def halt(self, model_id: int) -> list[Path]:
+        """Stop all of a model; the rows and these folders are the caller's to remove."""
+        for handover in await self._handovers.open_of(model_id):
             await self._stop(handover)
-        for handover_id in await self._handovers.ids_of(whose, value):
-            await asyncio.to_thread(self._files.remove, self._files.handover(handover_id))
+        return [self._files.handover(one) for one in await self._handovers.ids_of(model_id)]
 
     async def _take_token(self, user_id: int, token: SecretStr | None, tx: Connection) -> None:
         if token is not None:
@@ -151,7 +151,7 @@ class Publishing:
     async def _stop(self, handover: Handover) -> None:
         if await self._work.end(handover, "cancelled"):
             await self._runner.settle(handover.id)
-            await asyncio.to_thread(self._files.remove, self._files.handover(handover.id))
+            await asyncio.to_thread(self._files.discard, self._files.handover(handover.id))
             self._runner.wake()
 
 

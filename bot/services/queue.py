@@ -228,10 +228,7 @@ class Dispatcher:
         finally:
             self._cleared.set()
         while not self._stopping.is_set():
-            try:
-                await self._housekeeping.sweep()
-            except Exception:  # tomorrow is another day
-                logger.exception("old jobs could not be tidied up")
+            await self._housekeeping.sweep()
             await self._pause(_TIDY_SECONDS)
 
     async def _conclude(self, queue: _Queue, job_id: int) -> None:

@@ -24,9 +24,9 @@ class Retention:
         self._settings = settings
 
     async def expire(self) -> None:
-        """Remove every picture whose time is over, or for which there is no room. Raises OSError."""
+        """Remove every picture whose time is over, or for which there is no room."""
         # A crash may have left files whose rows say already that they are gone.
-        await self._unlink(await self._pictures.lately_expired(time.time() - 2 * _DAY))
+        await self._discard(await self._pictures.lately_expired(time.time() - 2 * _DAY))
         days = await self._settings.of_all("picture_days")
         limits = {guild: time.time() - count * _DAY for guild, count in days.items() if count is not None}
         await self._expire_old(limits)
@@ -36,7 +36,7 @@ class Retention:
                     await self._remove(await self._pictures.beyond(most, user, guild))
 
     async def make_room(self, user_id: int, guild_id: int) -> None:
-        """Remove those of a person's pictures that are more than their server keeps. Raises OSError."""
+        """Remove those of a person's pictures that are more than their server keeps."""
         most = (await self._settings.get(guild_id)).most_pictures
         if most is not None:
             await self._remove(await self._pictures.beyond(most, user_id, guild_id))
@@ -51,11 +51,11 @@ class Retention:
 
     async def _remove(self, pictures: Sequence[int]) -> None:
         for start in range(0, len(pictures), _PIECE):
-            await self._unlink(await self._pictures.expire(pictures[start : start + _PIECE]))
+            await self._discard(await self._pictures.expire(pictures[start : start + _PIECE]))
 
-    async def _unlink(self, gone: Sequence[Gone]) -> None:
+    async def _discard(self, gone: Sequence[Gone]) -> None:
         for one in gone:
-            await asyncio.to_thread(one.path.unlink, missing_ok=True)
+            await asyncio.to_thread(self._files.discard, one.path)
         for job_id in {one.job_id for one in gone}:
             if not await self._pictures.of_job(job_id):
-                await asyncio.to_thread(self._files.remove, self._files.pictures(job_id))
+                await asyncio.to_thread(self._files.discard, self._files.pictures(job_id))

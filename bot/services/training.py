@@ -88,10 +88,10 @@ class TrainingService:
             try:
                 job = await self._adopt_job(folder, spec, draft, asker)
             except BaseException:
-                await asyncio.to_thread(self._files.remove, folder)
+                await asyncio.to_thread(self._files.discard, folder)
                 raise
         self._wake()
-        await asyncio.to_thread(self._files.remove, self._files.draft(draft.id))
+        await asyncio.to_thread(self._files.discard, self._files.draft(draft.id))
         return job
 
     async def _spec(self, draft: Draft) -> TrainSpec:
@@ -110,7 +110,7 @@ class TrainingService:
             images = [Image.open(files[place]) for place in draft.used]
             write_job(folder, spec, {PHOTOS: images})
         except BaseException:
-            self._files.remove(folder)
+            self._files.discard(folder)
             raise
         return folder
 

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -66,6 +67,20 @@ async def test_a_migration_changes_the_data_and_leaves_a_backup_of_before(
     await db.close()
     assert query(tmp_path / "db.before-0002", "SELECT * FROM things") == [(1, "cat")]
     assert query(tmp_path / "db.before-0002", "PRAGMA user_version") == [(1,)]
+
+
+async def test_erasings_that_were_open_at_an_update_are_of_before_it(tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    for script in sorted(database._MIGRATIONS.iterdir())[:16]:
+        (earlier / script.name).write_text(script.read_text())
+    await (await Database.open(tmp_path / "db", earlier)).close()
+    with closing(sqlite3.connect(tmp_path / "db")) as connection, connection:
+        connection.execute("INSERT INTO erasures VALUES ('user', 5), ('guild', 7)")
+    before = time.time()
+    await (await Database.open(tmp_path / "db")).close()
+    ((user, asked_at),) = query(tmp_path / "db", "SELECT user_id, asked_at FROM erasures")
+    assert user == 5 and isinstance(asked_at, float) and before - 1 < asked_at <= time.time()
 
 
 async def test_a_failing_migration_changes_nothing_and_can_be_tried_again(

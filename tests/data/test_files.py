@@ -1,3 +1,4 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +76,40 @@ def test_a_folder_that_two_remove_at_once_is_gone_for_both(tmp_path: Path) -> No
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(files.remove, 4 * [files.model(1)]))
     assert list(files.models.iterdir()) == []
+
+
+def breaks(*_: object, **__: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_what_two_try_again_to_remove_at_once_is_gone_for_both(
+    files: FileStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(300):
+        (files.model(1) / f"{number}").mkdir(parents=True)
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", breaks)
+        files.discard(files.model(1), "ann")
+    assert files.has_left("ann")
+    caplog.clear()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: files.discard_left(), range(4)))
+    assert not any(files.models.iterdir()) and not files.has_left("ann") and not caplog.messages
+
+
+def test_a_leftover_that_cannot_be_removed_holds_up_no_start_and_goes_at_the_next(
+    files: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, file = files.incoming_job(), files.home / "secret.key.incoming"
+    file.touch()
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", breaks)
+        files.sweep()
+    assert folder.exists() and not file.exists()
+    files.discard_left()
+    assert folder.exists(), "somebody may use its name again"
+    files.sweep()
+    assert not folder.exists()
 
 
 def test_a_home_is_its_owners_alone_also_if_an_earlier_version_left_it_open(tmp_path: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from simcord.actors import MemberActor
 
 from bot.app import App
+from bot.locales import has
 from bot.sandbox import World
 from bot.services.retention import Retention
 from bot.ui.settings_forms import FORMS
-from data.jobs import Job
+from data.jobs import Job, JobKind
 from data.personal import Personal
 from tests.bot.face import card_saying, cards, eventually, text_of, train
 from tests.fakes import ScriptedGpu
@@ -40,6 +43,11 @@ async def test_it_shows_what_is_kept_and_hands_it_out(here: World, app: App) -> 
     (message,) = sent.followups
     with zipfile.ZipFile(io.BytesIO(await message.attachments[0].read())) as archive:
         assert {"data.json", f"pictures/{job.id}/0.png"} <= set(archive.namelist())
+
+
+async def test_every_kind_of_thing_that_is_kept_has_a_name(app: App) -> None:
+    kinds = {table.name for table in await Personal(app.db).tables("user")} - {"jobs", "models"}
+    assert [kind for kind in kinds if not has(f"kept.{kind}")] == []
 
 
 async def test_everything_goes_on_the_second_press(here: World, app: App, gpu: ScriptedGpu) -> None:
@@ -70,6 +78,31 @@ async def test_photos_can_go_alone(here: World, app: App, gpu: ScriptedGpu) -> N
     assert "Trainings that held some: 1" in text_of(asked.response)
     await card_saying(here, "Stopped learning abraza")
     assert list(app.files.jobs.iterdir()) == []
+
+
+async def test_photos_that_cannot_be_deleted_yet_are_not_said_to_be_gone(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await app.jobs.create(
+        JobKind.train,
+        payload="{}",
+        user_id=here.visitor.id,
+        guild_id=here.guild.id,
+        channel_id=8,
+        locale="en",
+    )
+    await app.jobs.cancel(job.id)
+    app.files.job(job.id).mkdir()
+
+    def breaks(_: Path, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    shown = await here.visitor.slash(here.studio, "privacy")
+    asked = await here.visitor.click(shown.response, label="Delete my photos")
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", breaks)
+        await here.visitor.click(asked.response, label="Delete for good")
+    assert "I try again until they are gone" in text_of(asked.response)
 
 
 async def test_a_message_that_discord_keeps_is_tried_again(here: World, app: App) -> None:
@@ -109,7 +142,7 @@ async def test_a_server_that_keeps_pictures_for_a_time_says_so_and_so_do_those_t
 
 
 async def test_an_erasing_that_broke_off_is_carried_through_by_the_janitor(here: World, app: App) -> None:
-    await Personal(app.db).begin_erasing("user", here.visitor.id)
+    await Personal(app.db).begin_erasing(here.visitor.id)
     app.janitor.wake()  # as it does by itself after a while
 
     async def done() -> bool:

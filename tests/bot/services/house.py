@@ -159,8 +159,9 @@ class House:
             endpoints=self.endpoints,
         )
 
-    async def halt(self, model_id: int) -> None:
+    async def halt(self, model_id: int) -> list[Path]:
         self.halted.append(model_id)
+        return []
 
     def owned(self) -> OwnedModels:
         return OwnedModels(self.db, self.files, self.models, self.jobs.cancel, halt=self.halt)

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from bot.services.housekeeping import Housekeeping
+from bot.services.retention import Retention
 from tests.bot.services.house import GUILD, House, Recorder, serving
 from tests.fakes import ScriptedGpu
 
@@ -42,6 +43,18 @@ async def test_backups_of_before_an_update_go_after_two_weeks(house: House) -> N
         os.utime(backup, (time.time() - days * DAY,) * 2)
     await housekeeping(house).sweep()
     assert not old.exists() and recent.exists()
+
+
+async def test_a_step_that_fails_holds_up_no_later_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Retention, "expire", breaks)
+    backup = house.files.home / "likeness.sqlite3.before-0002"
+    backup.touch()
+    os.utime(backup, (time.time() - 15 * DAY,) * 2)
+    await housekeeping(house).sweep()
+    assert not backup.exists()
 
 
 async def test_what_belongs_to_no_row_is_swept_and_the_rest_is_kept(house: House) -> None:

@@ -66,6 +66,23 @@ async def test_pictures_that_nobody_was_shown_yet_stay_for_a_day(house: House) -
     assert len(on_disk(house, *jobs)) == 10
 
 
+async def test_a_picture_that_cannot_be_removed_yet_holds_up_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await drawn(house, days_ago=9), await drawn(house, days_ago=8)]
+    await house.settings.update(GUILD, picture_days=7)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Path, "rename", breaks)
+        await retention(house).expire()
+    assert [job for job in jobs if await house.pictures.of_job(job.id)] == []
+    house.files.discard_left()
+    assert [*house.files.all_pictures.iterdir()] == []
+
+
 async def test_pictures_stay_for_ever_where_nothing_is_set(house: House) -> None:
     job = await drawn(house, days_ago=5000)
     await retention(house).expire()

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -374,3 +375,23 @@ async def test_only_its_owner_can_remove_a_model(house: House) -> None:
     assert removed.name == "abraza" and not removed.path.exists()
     with pytest.raises(Refusal, match="no_such_model"):
         await house.owned().delete(model_id, ANN)
+
+
+async def test_files_that_cannot_be_removed_yet_make_no_failure_of_what_was_done(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_id, drawing, draft = await house.make_model(), await house.imagine(), await house.drafted()
+    house.files.pictures(drawing.id).mkdir()
+
+    def breaks(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", breaks)
+        await house.training().start(draft.id, ANN)
+        await house.owned().delete(model_id, ANN)
+        await house.imagining().delete(drawing.id)
+    places = (house.files.drafts, house.files.models, house.files.all_pictures)
+    assert all(any(place.iterdir()) for place in places)
+    house.files.discard_left()
+    assert not any(any(place.iterdir()) for place in places)

@@ -129,7 +129,7 @@ async def test_files_and_open_questions_are_forgotten_when_their_time_is_over(
     app.handover_runner.wake()
 
     async def gone() -> bool:
-        return not await app.handovers.ids_of("user_id", here.visitor.id)
+        return not await app.handovers.ids_of(model.id)
 
     await eventually(gone)
     await eventually(lambda: not file.exists())

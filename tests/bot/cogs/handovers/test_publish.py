@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -258,11 +259,20 @@ async def test_what_is_somebody_elses_stays_theirs(here: World, app: App) -> Non
 
 
 async def test_erasing_a_person_stops_what_runs_and_takes_the_token_along(
-    here: World, app: App, hub: HubServer, model: Model
+    here: World, app: App, hub: HubServer, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.statuses["GET /api/whoami-v2"] = 503
     await publish(here, public=True)
-    await app.privacy.erase_person(here.visitor.id)
+    app.files.handover(1).mkdir()
+
+    def breaks(_: Path, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", breaks)
+        assert not await app.privacy.erase_person(here.visitor.id), "files are left"
+    await app.privacy.resume()
+    assert not any(app.files.handovers.iterdir())
     assert await app.vault.get("user", here.visitor.id, "publish") is None
     assert await app.handovers.get(1) is None and hub.calls == []
 
