@@ -161,7 +161,7 @@ class Drafting:
         """Forget a draft and its photos. Raises Refusal(draft_gone)."""
         draft = await self.of(draft_id, user_id)
         await self._drafts.delete(draft.id)
-        await asyncio.to_thread(self._files.remove, self._files.draft(draft.id))
+        await asyncio.to_thread(self._files.discard, self._files.draft(draft.id))
 
     def crop_files(self, draft: Draft) -> list[Path]:
         """The pictures of a draft's crops, in their order."""
@@ -268,7 +268,7 @@ class Drafting:
             await asyncio.to_thread(self._files.remove, target)
             await asyncio.to_thread(self._files.adopt, folder, target)
         for gone in earlier:
-            await asyncio.to_thread(self._files.remove, self._files.draft(gone))
+            await asyncio.to_thread(self._files.discard, self._files.draft(gone))
         return draft
 
 
