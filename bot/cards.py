@@ -53,6 +53,8 @@ class _Live:
     phase: str | None = None
     when: float = 0.0
     """Time of the last edit."""
+    due: bool = False
+    """Whether another waits for its time: no change may follow the one that it will show."""
     place: int | None = None
     """The place in the queue that it names."""
     rendered: object = None
@@ -62,7 +64,7 @@ class _Live:
 
     def begin(self, job: Job, now: float) -> None:
         """An edit shows the job as it is now."""
-        self.state, self.phase, self.when = job.state, job.phase, now
+        self.state, self.phase, self.when, self.due = job.state, job.phase, now, False
         if self.message_id != job.message_id:
             self.message_id, self.rendered, self.attached = job.message_id, None, {}
 
@@ -93,10 +95,14 @@ class Cards(Ends):
         if job.message_id is None:
             await self._post_forgotten(job)
             return
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         live = self._live.get(job.id) or _Live(job.channel_id)
         same = (live.state, live.phase) == (job.state, job.phase)
-        if same and job.state is JobState.running and now - live.when < EDIT_SECONDS:
+        if same and job.state is JobState.running and now < (due := live.when + EDIT_SECONDS):
+            if not live.due:
+                live.due = True
+                loop.call_at(due, self._app.dispatcher.job_changed, job.id)
             return
         self._live[job.id] = live
         await self._app.bot.up.wait()

@@ -102,6 +102,18 @@ async def test_changes_that_come_fast_wait_for_the_next_edit(
     assert sent(cards(here, "loss 0.250")[-1]) == sent(card)
 
 
+async def test_the_last_of_them_is_shown_in_the_end(
+    here: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = await halfway(here)
+    job = await job_of(app, here)
+    monkeypatch.setattr("bot.cards.EDIT_SECONDS", 1)
+    await app.cards.job_changed(job)
+    redraw(app.files.job(job.id) / "loss.png")
+    await app.cards.job_changed(job)
+    await eventually(lambda: sent(cards(here, "loss 0.250")[-1])["loss.png"] != sent(card)["loss.png"])
+
+
 async def test_the_end_keeps_the_whole_strip(here: World, app: App, gpu: ScriptedGpu) -> None:
     card = await halfway(here)
     gpu.gate.set()
