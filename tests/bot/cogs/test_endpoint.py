@@ -15,7 +15,7 @@ from bot.config import Config
 from bot.sandbox import World
 from data.jobs import Lane
 from inference.endpoint_calls import Limits
-from tests.bot.face import card_saying, text_of, train
+from tests.bot.face import card_saying, cards, eventually, text_of, train
 from tests.endpoint_hub import EndpointsApi
 from tests.endpoint_server import TOKEN, Container
 from tests.fakes import ScriptedGpu
@@ -47,6 +47,11 @@ async def connect(here: World, where: str, token: str = TOKEN, **options: object
     form = await here.visitor.slash(here.studio, "endpoint connect", **options)
     fields = {"token": token, "where": where, "trigger": "abraza person"}
     return text_of((await here.visitor.submit_modal(form, fields)).response)
+
+
+def ended(here: World, prompt: str) -> str:
+    """What the card of a drawing says that is over, else nothing."""
+    return next((said for card in cards(here, prompt) if "Cancel" not in (said := text_of(card))), "")
 
 
 def left_behind(folder: Path) -> dict[str, bytes]:
@@ -83,8 +88,7 @@ async def test_a_full_run_leaves_the_token_nowhere(
     for fault in ("401", "500", "html", "cut", "redirect"):
         container.faults = [fault]
         await here.visitor.slash(here.studio, "imagine", prompt=f"a {fault}", backend="endpoint", count=1)
-        failed = await card_saying(here, f"### a {fault}")
-        said.append(text_of(failed))
+        said.append(await eventually(lambda fault=fault: ended(here, f"### a {fault}")))
     said.append(text_of((await here.visitor.slash(here.studio, "endpoint status")).response))
     assert "paid" not in said[-1] and "Account: ann" in said[-1]
     said += [text_of(message) for message in (*here.studio.history(), *here.prompts.history())]

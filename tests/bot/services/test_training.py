@@ -335,8 +335,11 @@ async def test_the_guild_decides_about_training_and_its_length(house: House) -> 
 
 
 async def test_one_person_can_not_take_all_places_even_at_once(house: House) -> None:
+    servers = [WISH | {"guild_id": GUILD + number} for number in range(4)]
+    drafts = [await draft_of(house.drafting(), uploads(3), **server) for server in servers]
+    training = house.training(max_jobs=2)
     results = await asyncio.gather(
-        *(accept(house, uploads(3), **WISH) for _ in range(4)), return_exceptions=True
+        *(training.start(draft.id, draft.user_id) for draft in drafts), return_exceptions=True
     )
     refused = [result for result in results if isinstance(result, Refusal)]
     assert [(refusal.code, refusal.params) for refusal in refused] == [("too_many_jobs", {"limit": 2})] * 2
