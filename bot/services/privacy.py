@@ -16,6 +16,7 @@ from aiosqlite import Connection
 
 from data.database import Database, until_written
 from data.files import FileStore, size_of
+from data.handovers import OPEN
 from data.personal import Personal, Subject
 
 logger = logging.getLogger(__name__)
@@ -168,16 +169,16 @@ class Privacy:
         subject, subject_id = who
         column, owner = ("user_id", "owner_id") if subject == "user" else ("guild_id", "guild_id")
         of_theirs = f"{column} = ? AND created_at <= ?"
-        models = f"models WHERE {owner} = ? AND job_id IN (SELECT id FROM jobs WHERE created_at <= ?)"
+        models = f"models WHERE {owner} = ? AND (SELECT created_at FROM jobs WHERE id = job_id) <= ?"
         # Other people's drawings with these models can't be finished either.
         open_jobs = (
             "jobs WHERE state IN ('queued', 'running')"
             f" AND (model_id IN (SELECT id FROM {models}) OR {of_theirs})"
         )
+        open_handovers = f"handovers WHERE {OPEN} AND model_id IN (SELECT id FROM {models})"
         bounds = (subject_id, before)
         while await self._personal.leaves(*who):
-            made = await self._ids(models, *bounds)
-            for model in made:
+            for model in await self._ids(models, *bounds):
                 await asyncio.to_thread(self._discard, who, await self._halt(model))
             # Until there are none: a training takes a while to stop, and people go on asking.
             if running := await self._ids(open_jobs, *bounds, *bounds):
@@ -188,10 +189,17 @@ class Privacy:
                 for first in range(0, len(jobs), _AT_ONCE):
                     await self._erase_some(who, jobs[first : first + _AT_ONCE])
                 continue
-            drafts = await self._ids(f"drafts WHERE {of_theirs}", *bounds)
             async with self._db.transaction() as tx:
                 if not await self._personal.leaves(*who, tx):
                     break
+                # Again: whatever ended or began while exports stopped, or this waited for its turn.
+                if await self._ids(open_jobs, *bounds, *bounds, within=tx):
+                    continue
+                if await self._ids(open_handovers, *bounds, within=tx):
+                    continue
+                jobs = await self._ids(f"jobs WHERE {of_theirs}", *bounds, within=tx)
+                made = await self._ids(models, *bounds, within=tx)
+                drafts = await self._ids(f"drafts WHERE {of_theirs}", *bounds, within=tx)
                 shown = await self._personal.erase(*who, tx, before=before)
                 await self._take_down(subject, shown, tx)
             await asyncio.to_thread(self._remove_files, who, jobs, made, drafts)
@@ -230,5 +238,6 @@ class Privacy:
         for job in jobs:
             await self._work.settled(job)
 
-    async def _ids(self, which: str, *values: float) -> list[int]:
-        return [int(row["id"]) for row in await self._db.rows(f"SELECT id FROM {which}", values)]
+    async def _ids(self, which: str, *values: float, within: Connection | None = None) -> list[int]:
+        rows = await self._db.rows(f"SELECT id FROM {which}", values, within=within)
+        return [int(row["id"]) for row in rows]

@@ -30,7 +30,7 @@ COMMAND = [sys.executable, "-m", "inference"]
 class Server:
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "serve"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*COMMAND, "serve", "--batch", "1"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def send(self, command: BaseModel) -> None:
@@ -81,7 +81,7 @@ def test_requests_are_drawn_in_turn_until_they_are_cancelled_or_the_starter_leav
     server.process.stdin.write(b"this is no command\n")
     server.send(request(3, tmp_path))
     first = server.until_end("1")
-    assert isinstance(first[0], Ready)
+    assert isinstance(first[0], Ready) and first[0].batch == 1
     assert [type(line) for line in first[1:]] == [DrawProgress, DrawProgress, Picture, DrawDone]
     (failed,) = server.until_end("2")
     assert isinstance(failed, DrawFailed)

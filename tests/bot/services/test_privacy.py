@@ -489,3 +489,39 @@ async def test_a_guild_is_forgotten_with_everything(house: House, privacy: Priva
     assert await house.models.get(here) is None and await house.models.get(elsewhere) is not None
     assert (await house.settings.get(GUILD)).max_steps == 4000
     assert await house.db.rows("SELECT * FROM departures") == []
+
+
+async def test_a_model_that_is_finished_while_exports_stop_goes_with_its_folder(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await model(house)
+    halted: list[int] = []
+
+    async def halt(model_id: int) -> list[Path]:
+        if not halted:
+            await model(house)
+        halted.append(model_id)
+        return []
+
+    monkeypatch.setattr(privacy, "_halt", halt)
+    assert await privacy.erase_person(ANN)
+    assert await house.db.rows("SELECT id FROM models") == []
+    assert list(house.files.models.iterdir()) == []
+
+
+async def test_a_training_that_is_started_at_the_last_moment_goes_with_its_photos(
+    house: House, privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft, ids = await house.drafted(ANN), privacy._ids
+    started: list[Job] = []
+
+    async def then_start(which: str, *values: float, **within: Any) -> list[int]:
+        found = await ids(which, *values, **within)
+        if which.startswith("jobs WHERE user_id") and not started:
+            started.append(await house.training(max_jobs=100).start(draft.id, ANN))
+        return found
+
+    monkeypatch.setattr(privacy, "_ids", then_start)
+    assert await privacy.erase_person(ANN)
+    assert started and await house.jobs.get(started[0].id) is None
+    assert list(house.files.jobs.iterdir()) == []
